@@ -193,7 +193,7 @@ def fields(name: str, part: dict[str, Any], path: str = "", place: Place = ()) -
         yield from _field(name, inner, f"{path}.<{key_name}>", (*place, "*"), False)
     if isinstance(inner := part.get("items"), dict):
         item = schemas.resolve(inner, name)
-        if item.get("type") == "object":
+        if item.get("type") == "object" and inner.get("$ref", "#").startswith("#"):
             yield from fields(name, item, f"{path}[]", (*place, "*"))
     for form in part.get("anyOf", ()):
         yield from fields(name, schemas.resolve(form, name), path, place)

@@ -12,6 +12,7 @@ EXTRAS = {
     "truth": ("markdown_it", "pathspec", "tree_sitter", "tree_sitter_bash", "tree_sitter_hcl", "tree_sitter_nix"),
     "attest": ("cryptography",),
     "dashboard": ("jinja2", "markupsafe"),
+    "mcp": ("anyio", "mcp", "pydantic", "starlette", "uvicorn"),
     "live": ("boto3", "google", "grpc"),
     "postgres": ("psycopg",),
 }  # fmt: skip

@@ -80,6 +80,7 @@ def test_plugin_collects_without_extras() -> None:
         (["truth", "--contracts", "contracts", "--repo", "."], "truth"),
         (["workflows", "--contracts", "contracts", "."], "truth"),
         (["dashboard", "demo", "--out", "{out}"], "dashboard"),
+        (["mcp"], "mcp"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else value,
 )

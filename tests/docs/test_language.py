@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "builders/README.md")]
+PAGES = [
+    ROOT / name
+    for name in ("README.md", "AGENTS.md", "CONTRIBUTING.md", "CHANGELOG.md", "builders/README.md")
+]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 MODULES = sorted((ROOT / "src").rglob("*.py"))
 

@@ -58,16 +58,20 @@ def explain(clause_id: str, contracts: tuple[str, ...], settings: tuple[str, ...
       builder-contracts explain daemon/ready
       builder-contracts explain isolation
     """
-    if clause_id in READERS:
-        # A kind is explained by the schema; contracts only add their own clauses of it.
-        loaded = _load(map(Path, contracts), settings) if contracts or Path("contracts").is_dir() else []
-        explained = _about_kind(clause_id, loaded)
-    else:
-        explained = _about_clause(*_find(clause_id, _load(map(Path, contracts), settings)))
+    # A kind is explained by the schema; contracts only add their own clauses of it.
+    needed = contracts or clause_id not in READERS or Path("contracts").is_dir()
+    explained = explain_id(clause_id, _load(map(Path, contracts), settings) if needed else [])
     if form == "json":
         click.echo(json.dumps(explained, indent=2))
     else:
         _print(explained)
+
+
+def explain_id(clause_id: str, contracts: Sequence[Contract]) -> ExplainedFields:
+    """What is to be said of a clause or a clause kind. Raises InputError for any other ID."""
+    if clause_id in READERS:
+        return _about_kind(clause_id, contracts)
+    return _about_clause(*_find(clause_id, contracts))
 
 
 def _load(paths: Iterable[Path], settings: Iterable[str]) -> list[Contract]:

@@ -137,12 +137,7 @@ def diff(before: Path, after: Path, form: str) -> None:
       builder-contracts facts --image tinyland-nix:next --builder tinyland-nix -o b.json
       builder-contracts diff a.json b.json
     """
-    old, new = (_flat(path) for path in (before, after))
-    changed = {
-        key: (old.get(key), new.get(key))
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key)
-    }
+    changed = changes(before, after)
     if form == "json":
         import json
 
@@ -158,6 +153,16 @@ def diff(before: Path, after: Path, form: str) -> None:
             click.echo("no differences")
     if changed:
         raise click.exceptions.Exit(ExitCode.BROKEN)
+
+
+def changes(before: Path, after: Path) -> dict[str, tuple[str | None, str | None]]:
+    """The facts that differ between two saved files: before and after, None where there is none. Raises InputError."""
+    old, new = (_flat(path) for path in (before, after))
+    return {
+        key: (old.get(key), new.get(key))
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    }
 
 
 def _flat(path: Path) -> dict[str, str]:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from builder_contracts.dashboard.history.postgres import SCHEMES, ServerAddress
 from builder_contracts.errors import ExitCode, InputError, Location, Problem, printable
 
+if TYPE_CHECKING:
+    from builder_contracts.contract.model import Contract
 
-class _Place(click.Path):
+
+class Place(click.Path):
     """A history file, or the URL of a PostgreSQL database."""
 
     def __init__(self) -> None:
@@ -31,7 +36,7 @@ HISTORY = click.option(
     "file",
     required=True,
     metavar="FILE",
-    type=_Place(),
+    type=Place(),
     help="History file (SQLite database), or the URL of a PostgreSQL database: postgresql://user@host/database.",
 )
 
@@ -167,6 +172,44 @@ def show(file: Path | ServerAddress, as_json: bool) -> None:
         click.echo(printable(line))
     if not classes:
         raise click.exceptions.Exit(ExitCode.NOTHING_SELECTED)
+
+
+def night_data(file: Path | ServerAddress, contracts: Sequence[Contract]) -> list[dict[str, Any]]:
+    """What the history shows today of each class: its state, what is broken since when, what is unproven or unknown."""
+    from builder_contracts.dashboard.analysis.history_report import analyze_history
+    from builder_contracts.dashboard.analysis.status import ClauseState
+    from builder_contracts.dashboard.history.series import load_snapshot
+    from builder_contracts.dashboard.history.store import History
+
+    with History(file, write=False) as store:
+        book = load_snapshot(store)
+    promised = {contract.name: [clause.local_id for clause in contract.clauses] for contract in contracts}
+    report = analyze_history(book, round(time.time() * 1000), contracts=promised)
+    return [
+        {
+            "environment": builder.environment,
+            "class": builder.builder,
+            "state": builder.state.value,
+            "last": _format_instant(builder.run.started) if builder.run else None,
+            "counts": {state.value: builder.counts[state] for state in ClauseState},
+            "broken": [
+                {
+                    "clause": clause.clause.id,
+                    "since": _format_instant(clause.since.run.started),
+                    "promise": book.text(clause.last.promised),
+                    "observation": book.text(clause.last.seen),
+                    "cause": book.text(clause.last.likely),
+                }
+                for clause in builder.clauses
+                if clause.state is ClauseState.BROKEN
+            ],
+            "unproven": [
+                clause.clause.id for clause in builder.clauses if clause.state is ClauseState.UNPROVEN
+            ],
+            "never_reported": [f"{builder.builder}/{name}" for name in builder.unreported],
+        }
+        for builder in report.classes
+    ]
 
 
 def _find_reports(files: tuple[Path, ...], evidence: tuple[Path, ...]) -> list[Path]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from builder_contracts.cli.options import table_options
 from builder_contracts.errors import ExitCode, printable
 from builder_contracts.run.options import SELECT, settings_of
+
+if TYPE_CHECKING:
+    from builder_contracts.truth.builder_selection import CandidateFit
 
 
 @click.command()
@@ -30,30 +35,12 @@ def select(needs: str, contracts: tuple[str, ...], settings: tuple[str, ...], fo
       builder-contracts select --needs nix,memory=4Gi
       builder-contracts select --needs docker-build,cpu=4
     """
-    from builder_contracts.contract.loading import load_all
-    from builder_contracts.run.inputs import contract_files
     from builder_contracts.truth import platform
-    from builder_contracts.truth.builder_selection import candidates, choose, parse
 
-    paths = [Path(path) for path in contracts or ("contracts",)]
-    classes = load_all(contract_files(paths), settings_of(SELECT, settings))
-    folder = paths[0] / "platform"
-    declared = platform.load(folder) if folder.is_dir() else None
-    extra = declared.area("enrolment") if declared else None
-    assumed = {assumption.fact: assumption.reason for assumption in declared.assumptions} if declared else {}
-    answers = choose(parse(needs, classes), candidates(classes, extra))
+    answers, assumed = choose_builder(needs, map(Path, contracts or ("contracts",)), settings)
     fitting = [answer for answer in answers if answer.fits]
     if form == "json":
-        data = {
-            "needs": needs,
-            "label": fitting[0].candidate.label if fitting else None,
-            "candidates": [
-                {"label": answer.candidate.label, "class": answer.candidate.contract.name, "fits": answer.fits,
-                 "assumed": assumed.get(f"extra_scale_sets/{answer.candidate.label}"), "lacks": list(answer.lacks)}
-                for answer in answers
-            ],
-        }  # fmt: skip
-        click.echo(json.dumps(data, indent=2))
+        click.echo(json.dumps(to_data(needs, answers, assumed), indent=2))
     else:
         if fitting:
             best = fitting[0].candidate
@@ -69,3 +56,34 @@ def select(needs: str, contracts: tuple[str, ...], settings: tuple[str, ...], fo
             for lack in answer.lacks:
                 click.echo(f"{answer.candidate.label}: {lack}")
     raise click.exceptions.Exit(ExitCode.KEPT if fitting else ExitCode.BROKEN)
+
+
+def choose_builder(
+    needs: str, paths: Iterable[Path], settings: Iterable[str]
+) -> tuple[Sequence[CandidateFit], Mapping[str, str]]:
+    """How each class answers to the needs, the smallest that fits first, and the facts that are only assumed. Raises InputError."""
+    from builder_contracts.contract.loading import load_all
+    from builder_contracts.run.inputs import contract_files
+    from builder_contracts.truth import platform
+    from builder_contracts.truth.builder_selection import candidates, choose, parse
+
+    first, *_ = searched = list(paths)
+    classes = load_all(contract_files(searched), settings_of(SELECT, settings))
+    folder = first / "platform"
+    declared = platform.load(folder) if folder.is_dir() else None
+    extra = declared.area("enrolment") if declared else None
+    assumed = {assumption.fact: assumption.reason for assumption in declared.assumptions} if declared else {}
+    return choose(parse(needs, classes), candidates(classes, extra)), assumed
+
+
+def to_data(needs: str, answers: Sequence[CandidateFit], assumed: Mapping[str, str]) -> dict[str, Any]:
+    """The answers as plain data."""
+    return {
+        "needs": needs,
+        "label": next((answer.candidate.label for answer in answers if answer.fits), None),
+        "candidates": [
+            {"label": answer.candidate.label, "class": answer.candidate.contract.name, "fits": answer.fits,
+             "assumed": assumed.get(f"extra_scale_sets/{answer.candidate.label}"), "lacks": list(answer.lacks)}
+            for answer in answers
+        ],
+    }  # fmt: skip

@@ -75,7 +75,7 @@ def follow(reference: str, name: str) -> tuple[str, dict[str, Any]]:
     file, _, fragment = reference.partition("#/")
     name = file.removesuffix(".json") or name
     target: Any = load(name)
-    for step in fragment.split("/"):
+    for step in filter(None, fragment.split("/")):
         target = target[step]
     return name, target
 

@@ -24,7 +24,7 @@ from builder_contracts.verdict import Rung
 
 CHECK, PYTEST, FACTS, DIFF, DOCTOR = "check", "pytest", "facts", "diff", "doctor"
 EXPLAIN, SELECT, VALIDATE, TRUTH, WORKFLOWS = "explain", "select", "validate", "truth", "workflows"
-DASHBOARD, INIT, TEETH, VERIFY = "dashboard", "init", "teeth", "verify"
+DASHBOARD, INIT, TEETH, VERIFY, MCP = "dashboard", "init", "teeth", "verify", "mcp"
 
 RUNNERS = ("docker", "local", "kubernetes")
 SSH_URL = r"ssh://(\w[\w.-]*@)?(\w[\w.-]*|\[[0-9a-fA-F:.]+\])(:\d{1,5})?"
@@ -174,7 +174,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _option(
         "contracts_directory", "--contracts", metavar="DIR", convert=Path, default=Path("contracts"),
-        faces=(TRUTH, WORKFLOWS), help="Class contracts, with platform contracts in DIR/platform.",
+        faces=(TRUTH, WORKFLOWS, MCP), help="Class contracts, with platform contracts in DIR/platform.",
     ),
     _option(
         "builder", "--builder", metavar="CLASS", repeatable=True, faces=(*EVERYWHERE, FACTS), completes="builders",
@@ -186,7 +186,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _option(
         "settings", "--set", metavar="NAME=VALUE", convert=setting, repeatable=True, variable="BUILDER_CONTRACTS_SET",
-        faces=(*EVERYWHERE, FACTS, DOCTOR, EXPLAIN, SELECT, VALIDATE, TRUTH, WORKFLOWS, DASHBOARD, TEETH, VERIFY),
+        faces=(*EVERYWHERE, FACTS, DOCTOR, EXPLAIN, SELECT, VALIDATE, TRUTH, WORKFLOWS, DASHBOARD, TEETH, VERIFY, MCP),
         help="Set a variable that contracts declare under 'vars'.",
     ),
     _option(

@@ -8,7 +8,7 @@ import selectors
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -19,6 +19,9 @@ from builder_contracts.runner.protocol import MOST_OUTPUT, CompletedCommand, Tim
 
 # Seconds for the output of what was killed.
 _LINGER = 2
+# Seconds in which a command that was told to end removes what it made, and after which one that works says so.
+_REMOVAL = 60
+_SILENCE = 10
 
 
 def run(
@@ -74,6 +77,58 @@ def run(
                 _kill_session(process)
         raise
     return CompletedCommand(process.returncode, *streams.output, cut=streams.cut)
+
+
+async def run_cancellable(
+    arguments: Sequence[str], *, deadline: float, say: Callable[[str], Awaitable[None]]
+) -> CompletedCommand:
+    """Run a command that removes what it made when SIGTERM comes, as this package's own do; without input.
+
+    It gets that signal at the deadline and when the task is cancelled, and is killed with its session if it has not
+    ended a minute later. ``say`` is given the latest line of its standard error, and every few seconds how long it has been at work.
+    """
+    import anyio  # of an extra
+
+    output, errors = bytearray(), bytearray()
+
+    async def copy(stream: Any, kept: bytearray) -> None:
+        async for chunk in stream:
+            kept += chunk[: max(0, MOST_OUTPUT - len(kept))]
+            line = chunk.decode("utf-8", "replace").strip().rpartition("\n")[2]
+            if kept is errors and line:
+                await say(line)
+
+    async def tick() -> None:
+        seconds = 0
+        while True:
+            await anyio.sleep(_SILENCE)
+            seconds += _SILENCE
+            await say(f"at work for {seconds} s")
+
+    process = await anyio.open_process(list(arguments), stdin=subprocess.DEVNULL, start_new_session=True)
+    ended = False
+    try:
+        with anyio.move_on_after(deadline):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(tick)
+                async with anyio.create_task_group() as copies:
+                    copies.start_soon(copy, process.stdout, output)
+                    copies.start_soon(copy, process.stderr, errors)
+                await process.wait()
+                ended = True
+                tasks.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True):
+            if not ended:
+                with contextlib.suppress(ProcessLookupError):
+                    process.terminate()
+                with anyio.move_on_after(_REMOVAL):
+                    await process.wait()
+                for member in _living_members(process.pid):
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.kill(member, signal.SIGKILL)
+            await process.aclose()
+    return CompletedCommand(process.returncode if ended else None, bytes(output), bytes(errors))
 
 
 class _Streams:
