@@ -111,7 +111,8 @@ class StartFacts:
 class StepFacts:
     """What a step sees in one shell, or a job that starts in one way.
 
-    ``tools`` maps names to paths, empty for a tool that the shell does not find. ``startup`` maps variables to the
+    ``tools`` maps names to paths, empty for a tool that the shell does not find, and 'alias NAME' or 'function NAME'
+    for one that hides a program. ``startup`` maps variables to the
     startup files that assign them. ``failure`` is why the shell did not run a step, or empty; ``missing``: because
     the job has no such shell.
     """

@@ -7,7 +7,7 @@ from typing import assert_never
 from builder_contracts.contract.promises.job import JobPromise, JobStart, StepShell
 from builder_contracts.facts.model import NOT_ASKED, Facts, StepFacts, Unseen
 from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
-from builder_contracts.judge.step_differences import inspect_path, origin
+from builder_contracts.judge.step_differences import hidden_tools, inspect_path, origin
 from builder_contracts.judge.unproven import unproven_because
 from builder_contracts.redaction import hide_forms
 from builder_contracts.verdict import Assessment, broken, kept, unproven
@@ -65,6 +65,13 @@ def _shell(promise: StepShell, facts: Facts) -> Assessment:
             f"{origin(shell, step, first)} changes it for steps",
             inspect=inspect,
         )
+    if hidden := hidden_tools(step):
+        listed = ", ".join(f"{name} is {kind}" for name, kind in sorted(hidden.items())[:3])
+        return broken(
+            f"differs in '{shell}': {listed}",
+            f"{origin(shell, step, min(hidden))} defines it for steps",
+            inspect=inspect,
+        )
     return kept(
         f"{len(step.env)} variables and {len(step.tools)} tools as in the job itself",
         inspect=inspect,
@@ -96,7 +103,7 @@ def explain(promise: JobPromise) -> Explanation:
         case StepShell():
             return Explanation(
                 how="The shell starts as the forge starts it and lists its variables and where it finds each tool of the "
-                "contract; both must equal those of the job itself.",
+                "contract; both must equal those of the job itself. No alias and no function may stand for a tool.",
                 unproven=f"{RUNNER_LOST}; or the shell did not complete.",
                 why="Steps run in shells, and a startup file (BASH_ENV, /etc/profile.d) can give them another PATH than "
                 "the image has.",

@@ -52,6 +52,12 @@ def origin(shell: str, step: StepFacts, name: str) -> str:
     return "a file that /etc/profile reads" if login else "a startup file of the shell"
 
 
+def hidden_tools(step: StepFacts) -> dict[str, str]:
+    """What a shell runs by the name of a program instead: an alias or a function, by that name."""
+    kinds = {"alias": "an alias", "function": "a function"}
+    return {name: kinds[kind] for name, path in step.tools.items() if (kind := path.split(" ")[0]) in kinds}
+
+
 def tool(promise: Tool, facts: Facts, assessment: Assessment) -> Assessment:
     """The assessment of a tool, which a step must find as the job itself does."""
     if assessment.outcome is not Outcome.KEPT:
@@ -60,6 +66,12 @@ def tool(promise: Tool, facts: Facts, assessment: Assessment) -> Assessment:
         if promise.name not in step.tools:
             continue
         path = step.tools[promise.name]
+        if promise.present and (hidden := hidden_tools(step).get(promise.name)):
+            return broken(
+                f"{promise.name} is {hidden} in {label(shell)}",
+                f"{origin(shell, step, promise.name)} defines it for steps",
+                inspect=inspect_path(shell, "tools"),
+            )
         # A shell can name a builtin, which is no program of the image.
         if bool(path) if promise.present else not path.startswith("/"):
             continue

@@ -178,6 +178,7 @@ TABLE = {
         broken("the file of another variable", StepShell("bash -l"), step({"A": "b", "HOME": "/home/runner"}, name="bash -l", startup={"A": ["/etc/a.sh"]}), "differs in 'bash -l': A", "/etc/a.sh changes"),
         broken("PATH lost beside another", StepShell("bash -l"), replace(step({"A": "b", "HOME": "/home/runner"}, name="bash -l", startup={"PATH": ["/etc/profile"], "A": ["/etc/a.sh"]}), env={"HOME": "/home/runner", "PATH": "/bin"}), "differs in 'bash -l': A, PATH; PATH is '(not set)'", "/etc/profile changes"),
         broken("other PATH", StepShell("bash -l"), step({"HOME": "/home/runner", "PATH": "/nowhere"}, name="bash -l", startup={"PATH": ["/etc/profile", "/etc/profile.d/x.sh"]}), "PATH is '/nowhere'", "/etc/profile or /etc/profile.d/x.sh changes it"),
+        broken("function instead of a tool", StepShell("bash -e"), step({"HOME": "/home/runner"}, tools={"git": "function git"}), "differs in 'bash -e': git is a function", "a startup file of the shell defines it"),
         broken("no such shell", StepShell("bash -e"), step({}, failure="exited with status 127: not found", missing=True), "exited with status 127", "the image lacks 'bash'"),
         unproven("shell not asked", StepShell("pwsh"), facts(), "not part of this observation"),
         unproven("shell hangs", StepShell("bash -e"), facts(steps={"bash -e": LOST}), "did not complete"),
@@ -211,6 +212,7 @@ TABLE = {
     "toolchain": [
         broken("not in a step", Tool("git"), step({"PATH": "/nowhere"}, tools={"git": ""}, found={"git": model.ToolFacts("/usr/bin/git")}), "not found in 'bash -e', whose PATH is '/nowhere'", "changes PATH for steps"),
         kept("in a step too", Tool("git"), step({}, tools={"git": "/usr/bin/git"}, found={"git": model.ToolFacts("/usr/bin/git")}), "/usr/bin/git", counted=(1, 2)),
+        broken("alias in a step", Tool("git"), step({"BASH_ENV": "/be"}, tools={"git": "alias git"}, found={"git": model.ToolFacts("/usr/bin/git")}), "git is an alias in 'bash -e'", "/be (BASH_ENV) defines it for steps"),
         broken("not in the second of two shells", Tool("git"), replace(step({}, tools={"git": ""}, found={"git": model.ToolFacts("/usr/bin/git")}), steps={"sh -e": model.StepFacts({}, tools={"git": "/usr/bin/git"}), "bash -l": model.StepFacts({"PATH": "/a"}, tools={"git": ""}, startup={"PATH": ["/etc/profile"]})}), "not found in 'bash -l'", "/etc/profile changes PATH"),
         broken("not in a shell that lists no other tool", Tool("git"), facts(tools={"git": model.ToolFacts("/usr/bin/git")}, steps={"sh -e": model.StepFacts({}, tools={}), "bash -e": model.StepFacts({}, tools={"git": ""})}), "not found in 'bash -e', whose PATH is ''", "a startup file of the shell changes PATH"),
         broken("absent but for a step", Tool("docker", present=False), step({}, tools={"docker": "/opt/docker"}, found={"docker": model.ToolFacts(None)}), "/opt/docker in 'bash -e'", "changes PATH"),

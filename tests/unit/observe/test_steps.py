@@ -73,6 +73,15 @@ def test_bash_env_reaches_steps_and_is_named(tmp_path: Path, write: WriteContrac
     assert facts.startup["DOCKER_HOST"] == facts.startup["PATH"][-1:] == [str(startup)]
 
 
+def test_a_function_or_an_alias_hides_a_tool(tmp_path: Path, write: WriteContract) -> None:
+    startup = tmp_path / "be.sh"
+    startup.write_text("shopt -s expand_aliases\nalias ls=false\n")
+    host = Host({"PATH": SYSTEM, "BASH_ENV": str(startup), "BASH_FUNC_cat%%": "() { :; }"})
+    contract = write("toolchain: {ls: present, cat: present, printf: present}\n")
+    tools = step(steps.observe(contract, host, deadline=30), "bash -e").tools
+    assert tools == {"ls": "alias ls", "cat": "function cat", "printf": "printf"}
+
+
 def test_login_shell_names_the_file_of_the_job_user(tmp_path: Path, write: WriteContract) -> None:
     (tmp_path / ".bash_profile").write_text("export ADDED=1\n")
     host = Host({"PATH": SYSTEM, "HOME": str(tmp_path)})

@@ -24,14 +24,19 @@ DEADLINE = 15.0
 _MOST_BYTES = 4_000_000
 
 # Builtins only: a shell's startup file may have taken PATH away. $0 is the nonce of this observation, and the arguments
-# are names of tools. Of startup files it prints the names that they assign, and never a value.
+# are names of tools; a program that an alias or a function hides is said to be that. Of startup files it prints the names that they assign, and never a value.
 _SCRIPT = r"""
 printf '\n%s env\n' "$0"
 export -p
 printf '\n%s tools\n' "$0"
 while [ $# -gt 0 ]; do
-  printf '%s=' "$1"
-  command -v "$1" || printf '\n'
+  path=$(command -v "$1") || true
+  case $path in
+    alias*) path="alias $1" ;;
+    /* | '') ;;
+    *) case $(unset -f "$1"; command -v "$1") in /*) path="function $1" ;; esac ;;
+  esac
+  printf '%s=%s\n' "$1" "$path"
   shift
 done
 printf '\n%s startup\n' "$0"
