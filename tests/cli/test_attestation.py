@@ -130,4 +130,4 @@ def test_what_cannot_be_attested_is_refused_before_the_run(
 
 
 def test_other_reports_need_no_single_class(tmp_path: Path) -> None:
-    require_attestable([parse_report("json", tmp_path)], ["a", "b"], "local")
+    require_attestable([parse_report("json", tmp_path)], ["a", "b"], ["local"])

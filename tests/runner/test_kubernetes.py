@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from builder_contracts.cli.check import check as cli_check
 from builder_contracts.contract.document import read
-from builder_contracts.errors import InputError
+from builder_contracts.errors import ExitCode, InputError
 from builder_contracts.run.inputs import load_inputs
 from builder_contracts.run.options import CHECK, parse
 from builder_contracts.run.progress import Progress
@@ -331,3 +333,35 @@ def test_values_without_a_template_name_no_line(tmp_path: Path) -> None:
     template = pod_template.from_values(read(values, "values.yaml"), (), release="tiny")
 
     assert template.lines == {}
+
+
+def test_two_runners_give_one_table_of_what_differs(kubectl: KubectlStandIn) -> None:
+    Path("tiny.yaml").write_text(CONTRACT + POD_PROMISES, "utf-8")
+    admitted = copy.deepcopy(RUNNING)
+    admitted["spec"]["containers"][0]["imagePullPolicy"] = "Always"
+    kubectl.answer("get", admitted)
+    chosen = ["-k", "pull or paths", "--runner", "local", "--runner", "kubernetes", "--pod", "pod.yaml"]
+
+    result = CliRunner().invoke(
+        cli_check, ["tiny.yaml", *chosen, "--report", "json=all.json", "--evidence", "."]
+    )
+
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert "clause local kubernetes" in lines
+    assert "tiny/pod/image-pull-policy unproven kept C1" in lines
+    assert "2 of 2 clauses differ between local, kubernetes; the same from each: 0" in lines
+    everything = json.loads(Path("all.json").read_text("utf-8"))
+    assert everything["vantages"]["tiny/pod/host-paths"]["kubernetes"] == {"outcome": "kept", "rung": "C1"}
+    evidence = [json.loads(line) for line in Path("evidence.jsonl").read_text("utf-8").splitlines()]
+    assert len({(verdict["runner"], verdict["run"]) for verdict in evidence}) == 2
+    # Nothing was judged on this machine.
+    assert result.exit_code == ExitCode.NOTHING_SELECTED
+
+
+def test_saved_facts_are_not_compared(kubectl: KubectlStandIn) -> None:
+    line = ["tiny.yaml", "--facts", "facts", "--runner", "local", "--runner", "docker"]
+
+    result = CliRunner().invoke(cli_check, line)
+
+    assert isinstance(result.exception, InputError)
+    assert "--facts with several --runner" in str(result.exception)

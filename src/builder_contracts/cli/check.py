@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,16 +15,19 @@ import click
 
 from builder_contracts.cli.options import table_options
 from builder_contracts.contract.files import current_directory
+from builder_contracts.errors import ExitCode
 from builder_contracts.reporting.registry import open_reports, report_requests, require_attestable, signer
 from builder_contracts.reporting.stream import RunInfo, RunSummary
 from builder_contracts.reporting.terminal import painter
+from builder_contracts.reporting.vantages import as_data, comparison
 from builder_contracts.run import last_failed
 from builder_contracts.run.exit_status import after_removal, exit_code, fails, interrupted_by
 from builder_contracts.run.inputs import Inputs, load_inputs
-from builder_contracts.run.options import CHECK, RunOptions, parse, usage_error
+from builder_contracts.run.options import CHECK, RunOptions, parse, usage_error, vantages
 from builder_contracts.run.progress import Progress
 from builder_contracts.run.saved_facts import SavedRun, load
 from builder_contracts.run.selection import Selected, select
+from builder_contracts.runner.leftovers import Leftovers
 from builder_contracts.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -43,19 +48,25 @@ def check(paths: tuple[Path, ...], **values: Any) -> None:
       builder-contracts check --builder tinyland-nix --image tinyland-nix=ghcr.io/me/runner:1 --pull
       builder-contracts check -k 'toolchain/* and not xz' --report junit=junit.xml
       builder-contracts check --facts facts --max-age 26h
+      builder-contracts check --builder tinyland-nix --runner docker --runner kubernetes --pod pod.yaml
     """
     options = parse(CHECK, values, cwd=current_directory(), paths=paths)
     requests = report_requests(
         options.reports, options.cwd,
         form=options.report_format, evidence=options.evidence, junitxml=options.junitxml,
     )  # fmt: skip
-    inputs = load_inputs(options)
+    if options.saved_facts is not None and options.more_runners:
+        raise usage_error("--facts with several --runner", "leave --runner out: saved facts have their own")
+    plans = [_plan(alone) for alone in vantages(options)]
+    _, inputs, selection = plans[0]
     for problem in inputs.unreadable:
         click.echo(f"warning: {problem}", err=True)
-    selection = select(inputs, options, last_failed.load(options.cwd))
-    require_attestable(requests, [selected.contract.name for selected in selection], options.runner)
+    require_attestable(
+        requests, [selected.contract.name for selected in selection], [alone.runner for alone, *_ in plans]
+    )
     sign = signer(options.cwd / options.sign_key if options.sign_key else None, requests)
-    verdicts: list[Verdict] = []
+    judged: dict[str, list[Verdict]] = {}
+    left = Leftovers()
     interruption: KeyboardInterrupt | None = None
     started = time.monotonic()
     with (
@@ -67,31 +78,69 @@ def check(paths: tuple[Path, ...], **values: Any) -> None:
             verbose=options.verbose,
             sign=sign,
         ) as reports,
-        _begin(options, inputs, selection) as run,
+        contextlib.ExitStack() as stack,
     ):
+        runs: dict[str, Run | SavedRun] = {}
+        for plan in plans:
+            runs[plan[0].runner] = begun = _begin(*plan)
+            stack.enter_context(begun)
+        run = runs[options.runner]
         promised = {contract.name: len(contract.clauses) for contract in inputs.contracts}
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
         reports.begin(RunInfo(run.id, "check", options.cwd, started_at, promised=promised))
-        try:
-            for verdict in run.verdicts():
-                verdicts.append(reports.add(verdict))
-                if options.exit_first and fails(verdict, strict=options.strict):
-                    break
-        except KeyboardInterrupt as signal:
-            interruption = signal
-        left = run.close()
+        for vantage, run in runs.items():
+            of_vantage = judged.setdefault(vantage, [])
+            try:
+                for verdict in run.verdicts():
+                    of_vantage.append(reports.add(_with_run(verdict, run.id)))
+                    if options.exit_first and fails(verdict, strict=options.strict):
+                        break
+            except KeyboardInterrupt as signal:
+                interruption = signal
+            left += run.close()
+            stops = options.exit_first and any(
+                fails(verdict, strict=options.strict) for verdict in of_vantage
+            )
+            if interruption or stops:
+                break
+        verdicts = [verdict for of_vantage in judged.values() for verdict in of_vantage]
         failed = [verdict.clause for verdict in verdicts if fails(verdict, strict=options.strict)]
         last_failed.save(options.cwd, judged=[verdict.clause for verdict in verdicts], failed=failed)
-        code = interrupted_by(interruption) if interruption else exit_code(verdicts, strict=options.strict)
+        code = interrupted_by(interruption) if interruption else _code(judged, strict=options.strict)
         code = after_removal(code, left)
-        notes = run.notes if isinstance(run, SavedRun) else ()
         seconds, interrupted = time.monotonic() - started, interruption is not None
-        code = reports.end(RunSummary(code, seconds, interrupted=interrupted, notes=notes))
+        code = reports.end(
+            RunSummary(
+                code,
+                seconds,
+                interrupted=interrupted,
+                notes=(*(run.notes if isinstance(run, SavedRun) else ()), *comparison(judged)),
+                details={"vantages": as_data(judged)} if len(judged) > 1 else {},
+            )
+        )
     for failure in (*reports.failures, *left.lines):
         click.echo(f"error: {failure}", err=True)
     if interruption:
         click.echo(f"{interrupted_by(interruption).name.lower()}: judged {len(verdicts)} clauses", err=True)
     raise click.exceptions.Exit(code)
+
+
+def _plan(options: RunOptions) -> tuple[RunOptions, Inputs, list[Selected]]:
+    """The inputs and the selection of one run. Raises InputError."""
+    inputs = load_inputs(options)
+    return options, inputs, select(inputs, options, last_failed.load(options.cwd))
+
+
+def _code(judged: Mapping[str, Sequence[Verdict]], *, strict: bool) -> ExitCode:
+    """The exit code of all runs together. A vantage that could not be had is no success of another one."""
+    codes = [exit_code(verdicts, strict=strict) for verdicts in judged.values()]
+    order = (ExitCode.BROKEN, ExitCode.CANNOT_RUN, ExitCode.UNPROVEN, ExitCode.NOTHING_SELECTED)
+    return next((code for code in order if code in codes), ExitCode.KEPT)
+
+
+def _with_run(verdict: Verdict, run: str) -> Verdict:
+    """The verdict with the ID of its own run: a history keeps those of several vantages apart."""
+    return dataclasses.replace(verdict, origin=dataclasses.replace(verdict.origin, run=run))
 
 
 def _begin(options: RunOptions, inputs: Inputs, selection: Sequence[Selected]) -> Run | SavedRun:

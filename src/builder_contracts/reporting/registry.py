@@ -110,11 +110,19 @@ def report_requests(
     return tuple(requests)
 
 
-def require_attestable(requests: Iterable[ReportRequest], classes: Collection[str], runner: str) -> None:
+def require_attestable(
+    requests: Iterable[ReportRequest], classes: Collection[str], runners: Sequence[str]
+) -> None:
     """Refuse before the run what no attestation can be made of. Raises InputError."""
     option = next((request.option for request in requests if request.format == "attestation"), "")
     if not option:
         return
+    if len(runners) > 1:
+        raise _usage_error(
+            f"{option}: an attestation is about one runner, and {len(runners)} are compared",
+            "run once for each",
+        )
+    (runner,) = runners
     if runner == "local" or runner.startswith("ssh://"):
         raise _usage_error(
             f"{option}: an attestation is about an image, and --runner {runner} sees none",

@@ -72,10 +72,13 @@ def count(verdicts: Iterable[Verdict]) -> Counter[Outcome]:
 
 
 def summarize(verdicts: Iterable[Verdict]) -> list[SummaryLine]:
-    """A line per builder class, in the order of their first verdicts."""
+    """A line per builder class, in the order of their first verdicts; and per runner, where there are several."""
+    verdicts = list(verdicts)
+    several = len({verdict.origin.runner for verdict in verdicts if verdict.origin.runner}) > 1
     groups: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
-        groups.setdefault(group_of(verdict), []).append(verdict)
+        runner = f" ({verdict.origin.runner})" if several and verdict.origin.runner else ""
+        groups.setdefault(f"{group_of(verdict)}{runner}", []).append(verdict)
     return [_line(name, group) for name, group in groups.items()]
 
 

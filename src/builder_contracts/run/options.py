@@ -6,6 +6,7 @@ the environment file.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import re
@@ -211,8 +212,13 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _option(
         "runner", "--runner", choices=RUNNERS, pattern=SSH_URL, metavar="|".join((*RUNNERS, "ssh://[USER@]HOST[:PORT]")),
-        default="docker", faces=(*EVERYWHERE, FACTS), variable="BUILDER_CONTRACTS_RUNNER",
+        default="docker", faces=(PYTEST, FACTS), variable="BUILDER_CONTRACTS_RUNNER",
         help="Where to look: a container (docker), this machine (local), a pod (kubernetes) or a host (ssh).",
+    ),
+    _option(
+        "runner", "--runner", choices=RUNNERS, pattern=SSH_URL, metavar="|".join((*RUNNERS, "ssh://[USER@]HOST[:PORT]")),
+        default="docker", faces=(CHECK,), variable="BUILDER_CONTRACTS_RUNNER", repeatable=True,
+        help="Where to look: a container (docker), this machine (local), a pod (kubernetes) or a host (ssh); several are compared.",
     ),
     _option(
         "pod", "--pod", metavar="[CLASS=]FILE", convert=class_pod, repeatable=True, faces=(*EVERYWHERE, FACTS),
@@ -362,7 +368,10 @@ _NO = ("", "0", "false", "no")
 
 @dataclass(frozen=True)
 class RunOptions:
-    """The options of a run. Paths are relative to ``cwd``; ``paths`` are files and directories of contracts."""
+    """The options of a run. Paths are relative to ``cwd``; ``paths`` are files and directories of contracts.
+
+    ``more_runners`` are what ``runner`` is compared with, each by a run of its own.
+    """
 
     cwd: Path = field(default_factory=Path.cwd)
     paths: tuple[Path, ...] = ()
@@ -371,6 +380,7 @@ class RunOptions:
     settings: Mapping[str, str] = field(default_factory=dict)
     platform: str = ""
     runner: str = "docker"
+    more_runners: tuple[str, ...] = ()
     pods: tuple[tuple[str, str], ...] = ()
     helm_values: tuple[tuple[str, str], ...] = ()
     scale_sets: tuple[tuple[str, str], ...] = ()
@@ -401,6 +411,22 @@ def kind_of(runner: str) -> str:
     return runner.partition("://")[0]
 
 
+def vantages(options: RunOptions) -> list[RunOptions]:
+    """The options of one run for each runner, with what only some runners take left out for the others."""
+    if not options.more_runners:
+        return [options]
+    runners = (options.runner, *options.more_runners)
+    alone = [dataclasses.replace(options, runner=runner, more_runners=()) for runner in runners]
+    if "kubernetes" not in runners:
+        return alone
+    return [
+        one_vantage
+        if one_vantage.runner == "kubernetes"
+        else dataclasses.replace(one_vantage, pods=(), helm_values=(), scale_sets=())
+        for one_vantage in alone
+    ]
+
+
 def settings_of(face: str, texts: Iterable[str]) -> Mapping[str, str]:
     """The variables that ``--set`` or the environment sets. Raises InputError."""
     return parse(face, {"settings": tuple(texts)}, cwd=Path()).settings
@@ -420,13 +446,17 @@ def parse(face: str, values: Mapping[str, Any], *, cwd: Path, paths: Iterable[Pa
             if option.is_flag:
                 read[option.name] = bool(value) or option.from_environment.lower() not in _NO
             elif option.repeatable:
-                read[option.name] = tuple(option.read(item) for item in value or ())
+                items = (value,) if isinstance(value, str) else value or ()
+                read[option.name] = tuple(option.read(item) for item in items)
             else:
                 read[option.name] = option.default if value is None else option.read(value)
         except InputError as error:
             problems += error.problems
     if problems:
         raise InputError(problems)
+    chosen = read.get("runner") or "docker"
+    # The same vantage twice shows nothing more.
+    runner, *more_runners = dict.fromkeys(chosen if isinstance(chosen, tuple) else (chosen,))
     return RunOptions(
         cwd=cwd,
         paths=(*paths, *read.get("contracts", ())),
@@ -434,7 +464,8 @@ def parse(face: str, values: Mapping[str, Any], *, cwd: Path, paths: Iterable[Pa
         images=dict(read.get("image", ())),
         settings=dict(read.get("settings", ())),
         platform=read.get("platform") or "",
-        runner=read.get("runner", "docker"),
+        runner=runner,
+        more_runners=tuple(more_runners),
         pods=read.get("pod", ()),
         helm_values=read.get("helm_values", ()),
         scale_sets=read.get("scale_set", ()),
