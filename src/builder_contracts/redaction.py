@@ -41,7 +41,7 @@ _WORDS = frozenset(
 # What looks like a secret's name and is not; a file, folder or socket is named, not its content.
 _INNOCENT = re.compile(
     r"(?:^|[_.-])PUBLIC(?:[_.-]|$)|^(?:OLD)?PWD$|^KEY(?:MAP|BOARD|SERVER|RING)|[_.-](?:FILE|PATH|DIR|SOCK|SOCKET|NAME|ID|TYPE)$"
-    r"|^LS_COLORS$|^(?:CACHE|SORT|PRIMARY|FOREIGN)[_.-]?KEYS?$",
+    r"|^LS_COLORS$|^GIT_CONFIG_KEY_\d+$|^(?:CACHE|SORT|PRIMARY|FOREIGN)[_.-]?KEYS?$",
     re.IGNORECASE,
 )
 _SEGMENTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")

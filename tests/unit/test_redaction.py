@@ -214,7 +214,7 @@ MESSAGES = [
     '{"a":"http://h","b":"x@y"}',
     "git@github.com:owner/repository.git ssh://git@github.com/owner/repository",
     "trusted-public-keys = cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=",
-    "KEYMAP=de-latin1 PWD=/home/runner/work SSH_AUTH_SOCK=/run/ssh-agent CACHE_KEY=linux-abc123",
+    "KEYMAP=de-latin1 PWD=/home/runner/work SSH_AUTH_SOCK=/run/ssh-agent CACHE_KEY=linux-abc123 GIT_CONFIG_KEY_0=core.autocrlf",
     "sk-learning-is-nice-and-long",
     "PASSWORD is set (value hidden)",
     "main/toolchain/git: 2.51.0, promised >=2.40 on the job's PATH of the runner",

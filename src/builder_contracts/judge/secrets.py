@@ -67,8 +67,8 @@ def _places(holders: list[str], nothing: str, prefix: str, inspect: str) -> Asse
 def explain(promise: SecretPromise) -> Explanation:
     if isinstance(promise, SecretFreeFiles):
         return Explanation(
-            how="The job's user searches the text files of these directories for forms of known tokens and for private keys; only names of files leave the runner.",
-            unproven=f"{RUNNER_LOST}; the image lacks grep(1); or the search takes more than 20 s.",
+            how="The job's user searches the text files of these directories for forms of known tokens, for private keys, and for passwords as git, curl, Docker, npm and aws keep them; only names of files leave the runner.",
+            unproven=f"{RUNNER_LOST}; the image lacks grep(1); or the search takes more than 40 s.",
             why="Everybody who can pull the image, and every job, can read them.",
             breaks="A COPY of a configuration file, a login during the build.",
             fix="Use a build secret (RUN --mount=type=secret), and revoke the secret that is out.",

@@ -617,3 +617,27 @@ def test_scratch_folder_is_in_tmpdir_and_removed(shell: Shell, tmp_path: Path) -
     assert seen.output.startswith(f"{tmp_path}/t/builder-contracts-")
     assert seen.output.endswith("more\ntext")
     assert list((tmp_path / "t").iterdir()) == []
+
+
+SECRET_FILES = {
+    ".git-credentials": "https://tom:s3cr3t@git.example\n",
+    ".netrc": "machine git.example login tom password s3cr3t\n",
+    "config.json": '{"auths": {"r.example": {"auth": "dG9tOnMzY3IzdA=="}}}\n',
+    ".npmrc": "//npm.example/:_authToken=0123456789abcdef\n",
+    "credentials": "[default]\naws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n",
+    "key": "-----BEGIN OPENSSH PRIVATE KEY-----\n",
+}
+INNOCENT_FILES = {
+    "proxy": "# http://proxy.example:3128/ or https://user:password@host/path with a password\n",
+    "pam": "password required pam_unix.so\n",
+    "npmrc": "//npm.example/:_authToken=${NPM_TOKEN}\n",
+    "package.json": '{"auth": "basic", "author": "tom"}\n',
+}
+
+
+@usual_shell
+def test_files_with_a_known_form_of_a_secret_are_named(shell: Shell, tmp_path: Path) -> None:
+    for name, text in {**SECRET_FILES, **INNOCENT_FILES}.items():
+        (tmp_path / name).write_text(text)
+    named = shell.ask(("secret_files", str(tmp_path))).sections["secret_files"]
+    assert {Path(path).name for path in named} == set(SECRET_FILES)

@@ -24,7 +24,7 @@
 #   details PATH DIGEST CONTENT   owner, group, target, checksum and content of PATH
 #   set_id                        files with a set-user-ID or set-group-ID bit
 #   file_capabilities             files that carry capabilities
-#   secret_files DIRECTORY...     names of files that hold a form of a known token or a private key
+#   secret_files DIRECTORY...     names of files that hold a form of a known token, a private key or a password
 #   ca_bundle                     number of certificates in the CA bundle
 #   sudo                          whether sudo runs a command without a password
 #   search_path                   the directories on PATH
@@ -1160,6 +1160,12 @@ answer_secret_files() {
     return
   fi
   token='(^|[^A-Za-z0-9])(gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_.-]{16,}|xox[abpr]-[A-Za-z0-9-]{10,}|(AKIA|ASIA)[A-Z0-9]{16}($|[^A-Z0-9])|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{30,}|dckr_pat_[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{30,}|AGE-SECRET-KEY-[A-Z0-9]{16,})|^-----BEGIN [A-Z0-9 ]*PRIVATE KEY'
+  # What git, curl, Docker, npm and aws keep passwords in.
+  token=$token'|^https?://[^/:@[:space:]]+:[^/@[:space:]]+@[A-Za-z0-9.-]+/?$'
+  token=$token'|^[[:space:]]*machine[[:space:]]+[^[:space:]]+[[:space:]].*password[[:space:]]+[^[:space:]]'
+  token=$token'|"auth"[[:space:]]*:[[:space:]]*"[A-Za-z0-9+/]{11,}=*"'
+  token=$token'|(^|:)_(authToken|auth|password)[[:space:]]*=[[:space:]]*[A-Za-z0-9+/_.=-]{8,}'
+  token=$token'|aws_secret_access_key[[:space:]]*=[[:space:]]*[A-Za-z0-9+/]{30,}'
   for directory do
     [ -e "$directory" ] || continue
     listed=$(LC_ALL=C bounded 40 "$found" -r -I -l -E -e "$token" "$directory" 2>/dev/null)
