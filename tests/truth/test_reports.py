@@ -241,12 +241,19 @@ def test_an_unproven_clause_that_files_should_decide_ends_with_2(tmp_path: Path)
     assert "unproven  resources/memory-limit: the variable 'nix_memory_limit' has no default" in result.output
 
 
-@pytest.mark.parametrize("form", ["text", *FORMATS])
+@pytest.mark.parametrize("form", ["text", *(name for name in FORMATS if name != "attestation")])
 def test_reports_are_written_whole_to_a_file(wrong: Path, tmp_path: Path, form: str) -> None:
     target = tmp_path / "report"
     assert truth(wrong, "--format", form, "-o", target).exit_code == 1
     assert "endpoints/retired-hosts" in target.read_text("utf-8")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report", "wrong"]
+
+
+def test_attestation_of_a_checkout_is_refused_before(wrong: Path, tmp_path: Path) -> None:
+    error = truth(wrong, "--report", f"attestation={tmp_path / 'report'}").exception
+    assert isinstance(error, InputError)
+    assert "a checkout has none" in str(error)
+    assert not (tmp_path / "report").exists()
 
 
 def test_report_that_cannot_be_made_is_refused_before(wrong: Path, tmp_path: Path) -> None:
@@ -484,7 +491,7 @@ def test_select_names_the_smallest_class_and_why_not_the_others() -> None:
     [
         ("nixx", "did you mean nix?"),
         ("memory=much", "not a number of bytes"),
-        ("disk=1", "cpu=4 and memory=12Gi"),
+        ("disk=1", "use forms such as cpu=4, memory=12Gi"),
         (",", "--needs is empty"),
     ],
 )

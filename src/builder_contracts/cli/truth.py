@@ -12,7 +12,12 @@ import click
 from builder_contracts.cli.options import table_options
 from builder_contracts.contract.files import write
 from builder_contracts.errors import BuilderContractsError, InputError, Location, Problem
-from builder_contracts.reporting.registry import ReportRequest, open_reports, report_requests
+from builder_contracts.reporting.registry import (
+    ReportRequest,
+    open_reports,
+    report_requests,
+    require_attestable,
+)
 from builder_contracts.reporting.terminal import painter
 from builder_contracts.run.options import TRUTH, parse
 
@@ -139,8 +144,11 @@ def requests_of(report: tuple[str, ...], form: str | None, output: Path | None) 
     """The reports that the options ask for; with ``-o`` the one of ``--format`` goes to a file."""
     cwd = Path.cwd()
     if output is None:
-        return report_requests(report, cwd, form=form)
-    return report_requests([*report, f"{form or 'terminal'}={output}"], cwd)
+        requests = report_requests(report, cwd, form=form)
+    else:
+        requests = report_requests([*report, f"{form or 'terminal'}={output}"], cwd)
+    require_attestable(requests, classes=(), runners=())
+    return requests
 
 
 def report_checkout(

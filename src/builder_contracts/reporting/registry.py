@@ -113,10 +113,15 @@ def report_requests(
 def require_attestable(
     requests: Iterable[ReportRequest], classes: Collection[str], runners: Sequence[str]
 ) -> None:
-    """Refuse before the run what no attestation can be made of. Raises InputError."""
+    """Refuse before the run what no attestation can be made of; a checkout has no runner. Raises InputError."""
     option = next((request.option for request in requests if request.format == "attestation"), "")
     if not option:
         return
+    if not runners:
+        raise _usage_error(
+            f"{option}: an attestation is about an image, and a checkout has none",
+            "use it with 'check'",
+        )
     if len(runners) > 1:
         raise _usage_error(
             f"{option}: an attestation is about one runner, and {len(runners)} are compared",

@@ -291,7 +291,7 @@ SOUND_LINES: list[list[Any]] = [
     ["tools", "sh", {"path": "/bin/sh"}],
     ["tools", "git", {"path": "/bin/git", "status": 0, "output": "git version 2.51.0"}],
     ["work", "sh", {"step": 1, "status": 0, "output": "42 work", "errors": ""}],
-    ["work", "git", {"step": 4, "status": 0, "output": "a piece of work", "errors": ""}],
+    ["work", "git", {"step": 5, "status": 0, "output": "a piece of work", "errors": ""}],
     ["paths", "/", {"type": "directory", "symlink": False, "writable": False, "mode": "755", "owner": "root", "free": [9, 4096000]}],
     ["isolation", "bounding", "0000000000000000"],
     ["isolation", "no_new_privileges", 1],

@@ -47,7 +47,7 @@ def test_every_promise_asks_its_question_once(tmp_path: Path) -> None:
         """
 identity: {shell: /bin/sh}
 toolchain:
-  xz: present
+  jq: present
   nix: {version: ">=2", features: {flakes: [eval, ""]}, work: {arguments: [eval, "1"], stdin: x}}
   pahole: {version: ">=1", version_command: [-V]}
 filesystem: {/dev/null: present, /tmp: {mode: "1777"}}
@@ -59,25 +59,8 @@ network: {resolve: [a.example], reach: ["a.example:80"], deny: [metadata]}
         [
             ["daemon"],
             ["shell", "/bin/sh"],
-            ["tool", "xz"],
-            [
-                "work",
-                "xz",
-                "20",
-                "step",
-                "",
-                "a piece of work",
-                "packed",
-                "1",
-                "-c",
-                "step",
-                "",
-                "",
-                "",
-                "2",
-                "-dc",
-                "packed",
-            ],
+            ["tool", "jq"],
+            ["work", "jq", "20", "step", "", '{"work": [1, [2]]}', "", "2", "-c", ".work[1]"],
             ["tool", "nix", "--version"],
             ["work", "nix", "20", "step", "", "x", "", "2", "eval", "1"],
             ["feature", "nix", "flakes", "eval", ""],

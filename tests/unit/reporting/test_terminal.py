@@ -80,7 +80,9 @@ def test_contradiction_names_both_places() -> None:
 def test_no_runner_text_acts_on_the_terminal(verdict: Verdict) -> None:
     text = format_verdict(verdict)
     assert all(line.isprintable() for line in text.split("\n"))
-    labels = r"promised|observed|reason|witness|likely cause|why it matters|fix|try|conflicts with"
+    labels = (
+        r"promised|observed|reason|witness|likely cause|why it matters|fix|try|conflicts with|also on lines"
+    )
     for line in "\n".join(text.split("\n\n")).split("\n")[1:]:
         assert re.match(rf"  ({labels})( +|$)", line) or re.search(r"  (BROKEN|KEPT|UNPROVEN|WAIVED)$", line)
 
