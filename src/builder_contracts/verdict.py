@@ -311,6 +311,10 @@ def as_json(value: object) -> Json:
             return as_json(str(value))
 
 
+CLOCK_SKEW = timedelta(minutes=1)
+"""How far the clocks of two machines may differ before evidence is from the future."""
+
+
 def age_in_words(age: timedelta) -> str:
     """An age in its two largest units: ``3 h 12 min``."""
     seconds = max(0, int(age.total_seconds()))

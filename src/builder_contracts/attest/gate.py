@@ -9,10 +9,8 @@ from fnmatch import fnmatchcase
 
 from builder_contracts.attest.statement import Evidence
 from builder_contracts.errors import ExitCode
-from builder_contracts.verdict import Rung, age_in_words
+from builder_contracts.verdict import CLOCK_SKEW, Rung, age_in_words
 
-# Clocks of two machines differ a little.
-_CLOCK_SKEW = timedelta(minutes=1)
 _RUNGS = list(Rung)
 _NAMED = 5
 
@@ -82,7 +80,7 @@ def _of_another(evidence: Evidence, demand: Demand) -> Iterator[Refusal]:
 
 def _untimely(evidence: Evidence, demand: Demand, now: datetime) -> Iterator[Refusal]:
     age = now - evidence.started
-    if age < -_CLOCK_SKEW:
+    if age < -CLOCK_SKEW:
         yield _refused(
             f"from the future: its observations began at {evidence.started.isoformat()}",
             "compare the clocks of both machines",

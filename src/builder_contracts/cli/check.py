@@ -17,7 +17,7 @@ from builder_contracts.cli.options import table_options
 from builder_contracts.contract.files import current_directory
 from builder_contracts.errors import ExitCode
 from builder_contracts.reporting.registry import open_reports, report_requests, require_attestable, signer
-from builder_contracts.reporting.stream import RunInfo, RunSummary
+from builder_contracts.reporting.stream import Reports, RunInfo, RunSummary
 from builder_contracts.reporting.terminal import painter
 from builder_contracts.reporting.vantages import as_data, comparison
 from builder_contracts.run import last_failed
@@ -65,9 +65,6 @@ def check(paths: tuple[Path, ...], **values: Any) -> None:
         requests, [selected.contract.name for selected in selection], [alone.runner for alone, *_ in plans]
     )
     sign = signer(options.cwd / options.sign_key if options.sign_key else None, requests)
-    judged: dict[str, list[Verdict]] = {}
-    left = Leftovers()
-    interruption: KeyboardInterrupt | None = None
     started = time.monotonic()
     with (
         open_reports(
@@ -80,29 +77,15 @@ def check(paths: tuple[Path, ...], **values: Any) -> None:
         ) as reports,
         contextlib.ExitStack() as stack,
     ):
-        runs: dict[str, Run | SavedRun] = {}
-        for plan in plans:
-            runs[plan[0].runner] = begun = _begin(*plan)
-            stack.enter_context(begun)
-        run = runs[options.runner]
+        runs = {plan[0].runner: _begin(*plan) for plan in plans}
+        for run in runs.values():
+            stack.enter_context(run)
+        first = runs[options.runner]
         promised = {contract.name: len(contract.clauses) for contract in inputs.contracts}
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
-        reports.begin(RunInfo(run.id, "check", options.cwd, started_at, promised=promised))
-        for vantage, run in runs.items():
-            of_vantage = judged.setdefault(vantage, [])
-            try:
-                for verdict in run.verdicts():
-                    of_vantage.append(reports.add(_with_run(verdict, run.id)))
-                    if options.exit_first and fails(verdict, strict=options.strict):
-                        break
-            except KeyboardInterrupt as signal:
-                interruption = signal
-            left += run.close()
-            stops = options.exit_first and any(
-                fails(verdict, strict=options.strict) for verdict in of_vantage
-            )
-            if interruption or stops:
-                break
+        reports.begin(RunInfo(first.id, "check", options.cwd, started_at, promised=promised))
+        judged, interruption = _judge(runs, options, reports)
+        left = sum((run.close() for run in runs.values()), Leftovers())
         verdicts = [verdict for of_vantage in judged.values() for verdict in of_vantage]
         failed = [verdict.clause for verdict in verdicts if fails(verdict, strict=options.strict)]
         last_failed.save(options.cwd, judged=[verdict.clause for verdict in verdicts], failed=failed)
@@ -114,7 +97,7 @@ def check(paths: tuple[Path, ...], **values: Any) -> None:
                 code,
                 seconds,
                 interrupted=interrupted,
-                notes=(*(run.notes if isinstance(run, SavedRun) else ()), *comparison(judged)),
+                notes=(*(first.notes if isinstance(first, SavedRun) else ()), *comparison(judged)),
                 details={"vantages": as_data(judged)} if len(judged) > 1 else {},
             )
         )
@@ -131,16 +114,31 @@ def _plan(options: RunOptions) -> tuple[RunOptions, Inputs, list[Selected]]:
     return options, inputs, select(inputs, options, last_failed.load(options.cwd))
 
 
+def _judge(
+    runs: Mapping[str, Run | SavedRun], options: RunOptions, reports: Reports
+) -> tuple[dict[str, list[Verdict]], KeyboardInterrupt | None]:
+    """The verdicts of each vantage, one run after the other, and what interrupted them."""
+    judged: dict[str, list[Verdict]] = {}
+    try:
+        for vantage, run in runs.items():
+            of_vantage = judged[vantage] = []
+            for verdict in run.verdicts():
+                # The ID of its own run: a history keeps those of several vantages apart.
+                origin = dataclasses.replace(verdict.origin, run=run.id)
+                of_vantage.append(reports.add(dataclasses.replace(verdict, origin=origin)))
+                if options.exit_first and fails(verdict, strict=options.strict):
+                    return judged, None
+            run.close()
+    except KeyboardInterrupt as signal:
+        return judged, signal
+    return judged, None
+
+
 def _code(judged: Mapping[str, Sequence[Verdict]], *, strict: bool) -> ExitCode:
     """The exit code of all runs together. A vantage that could not be had is no success of another one."""
     codes = [exit_code(verdicts, strict=strict) for verdicts in judged.values()]
     order = (ExitCode.BROKEN, ExitCode.CANNOT_RUN, ExitCode.UNPROVEN, ExitCode.NOTHING_SELECTED)
     return next((code for code in order if code in codes), ExitCode.KEPT)
-
-
-def _with_run(verdict: Verdict, run: str) -> Verdict:
-    """The verdict with the ID of its own run: a history keeps those of several vantages apart."""
-    return dataclasses.replace(verdict, origin=dataclasses.replace(verdict.origin, run=run))
 
 
 def _begin(options: RunOptions, inputs: Inputs, selection: Sequence[Selected]) -> Run | SavedRun:

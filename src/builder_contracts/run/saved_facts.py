@@ -24,12 +24,10 @@ from builder_contracts.run.inputs import new_run_id
 from builder_contracts.run.options import usage_error
 from builder_contracts.run.selection import Selected
 from builder_contracts.runner.leftovers import Leftovers
-from builder_contracts.verdict import Assessment, Outcome, Verdict, age_in_words, unproven
+from builder_contracts.verdict import CLOCK_SKEW, Assessment, Outcome, Verdict, age_in_words, unproven
 
 _RUN_SETTINGS = (ResourcePromise, Privileged, Capabilities, NoNewPrivileges, Seccomp, Egress)
 """Promises that a run gives to its own container, as its contract says."""
-
-_CLOCK_SKEW = timedelta(minutes=1)
 
 
 class SavedRun:
@@ -91,7 +89,7 @@ class SavedRun:
         if self._max_age is None:
             return None
         taken = _taken(facts)
-        if taken is None or taken > self._now + _CLOCK_SKEW or self._now - taken > self._max_age:
+        if taken is None or taken > self._now + CLOCK_SKEW or self._now - taken > self._max_age:
             limit = f"at most {age_in_words(self._max_age)} are accepted"
             return unproven(f"the facts are {_age(facts, self._now)}, and {limit}; save them again")
         return None
@@ -126,7 +124,7 @@ def _age(facts: Facts, now: datetime) -> str:
     taken = _taken(facts)
     if taken is None:
         return "of unknown age"
-    if taken > now + _CLOCK_SKEW:
+    if taken > now + CLOCK_SKEW:
         return f"from the future ({facts.taken})"
     return f"{age_in_words(now - taken)} old"
 
