@@ -24,11 +24,12 @@ from builder_contracts.dashboard.nightly.breakage_issues import (
     parse_mark,
     plan_actions,
 )
-from builder_contracts.dashboard.nightly.job_summary import code_span, format_summary
+from builder_contracts.dashboard.nightly.job_summary import format_summary
 from builder_contracts.dashboard.nightly.night_warnings import list_warnings
 from builder_contracts.errors import InputError
 from builder_contracts.forge import client as forges
 from builder_contracts.forge.issues import CloseIssue, Issue, OpenIssue, UpdateIssue
+from builder_contracts.reporting.markdown import code_span
 from builder_contracts.runner.local.attribution import Placement, this_machine
 from builder_contracts.verdict import Rung
 from tests.dashboard.forges import TOKEN, Forge, serving

@@ -30,7 +30,7 @@ def code_span(text: str, most: int = 300) -> str:
     return f"{fence}{space}{line}{space}{fence}"
 
 
-def _cell(text: str) -> str:
+def table_cell(text: str) -> str:
     """A code span for a table, in which a bar would end the cell even inside code."""
     return code_span(text).replace("|", "\\|")
 
@@ -87,7 +87,7 @@ def lines(record: RunRecord) -> Iterator[str]:
 def _row(line: SummaryLine) -> str:
     others = (line.counts[outcome] for outcome in (Outcome.BROKEN, Outcome.UNPROVEN, Outcome.WAIVED))
     numbers = (line.counts[Outcome.KEPT], line.set_by_run, *others)
-    return f"| {_cell(line.name)} | {' | '.join(map(str, numbers))} |"
+    return f"| {table_cell(line.name)} | {' | '.join(map(str, numbers))} |"
 
 
 def _broken(verdict: Verdict) -> Iterator[str]:

@@ -32,8 +32,6 @@ from builder_contracts.runner.kubernetes.scale_set import ScaleSetName
 from builder_contracts.services import role_checks
 from builder_contracts.services.environment import NOTHING, Environment
 
-"""How the names of contracts end."""
-
 
 @dataclass(frozen=True)
 class Inputs:
@@ -125,9 +123,7 @@ def with_contracts(options: RunOptions, contracts: Sequence[Contract]) -> Inputs
         ),
         document,
         Environment.from_document(document) if document else NOTHING,
-        secret_variables(
-            options.runner, [document, *(environment.data for environment in environments.values())]
-        ),
+        secret_variables([document, *(environment.data for environment in environments.values())]),
         pods=pods,
     )
 
@@ -139,7 +135,7 @@ def pod_sources(options: RunOptions, contracts: Sequence[Contract]) -> dict[str,
         *(("--helm-values", name, value) for name, value in options.helm_values),
         *(("--scale-set", name, value) for name, value in options.scale_sets),
     ]
-    if options.runner != "kubernetes":
+    if "kubernetes" not in options.runners:
         if given:
             raise usage_error(f"{given[0][0]} without --runner kubernetes", "add --runner kubernetes")
         return {}
@@ -250,13 +246,11 @@ def find_environment(name: str | None, environments: dict[Path, Document], cwd: 
     )
 
 
-def secret_variables(runner: str, documents: Iterable[Any]) -> frozenset[str]:
+def secret_variables(documents: Iterable[Any]) -> frozenset[str]:
     """The variables that no job sees on this machine: what any of the environments names as secrets.
 
     A deployment's credentials stay secret while a different environment is in use.
     """
-    if runner != "local":
-        return frozenset()
     return frozenset[str]().union(
         *(Environment.from_document(document).secrets for document in documents if document)
     )

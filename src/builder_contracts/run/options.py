@@ -166,6 +166,12 @@ def _option(name: str, *flags: str, help: str, faces: tuple[str, ...], **rest: A
     return Option(name, flags, help, faces, **rest)
 
 
+_RUNNER = _option(
+    "runner", "--runner", choices=RUNNERS, pattern=SSH_URL, metavar="|".join((*RUNNERS, "ssh://[USER@]HOST[:PORT]")),
+    default="docker", faces=(PYTEST, FACTS), variable="BUILDER_CONTRACTS_RUNNER",
+    help="Where to look: a container (docker), this machine (local), a pod (kubernetes) or a host (ssh).",
+)  # fmt: skip
+
 EVERYWHERE = (CHECK, PYTEST)
 OPTIONS: tuple[Option, ...] = (
     _option(
@@ -210,15 +216,9 @@ OPTIONS: tuple[Option, ...] = (
         "runner", "--runner", choices=("docker", "local"), default="docker", faces=(INIT,),
         help="Where to look: a container (docker) or this machine (local).",
     ),
-    _option(
-        "runner", "--runner", choices=RUNNERS, pattern=SSH_URL, metavar="|".join((*RUNNERS, "ssh://[USER@]HOST[:PORT]")),
-        default="docker", faces=(PYTEST, FACTS), variable="BUILDER_CONTRACTS_RUNNER",
-        help="Where to look: a container (docker), this machine (local), a pod (kubernetes) or a host (ssh).",
-    ),
-    _option(
-        "runner", "--runner", choices=RUNNERS, pattern=SSH_URL, metavar="|".join((*RUNNERS, "ssh://[USER@]HOST[:PORT]")),
-        default="docker", faces=(CHECK,), variable="BUILDER_CONTRACTS_RUNNER", repeatable=True,
-        help="Where to look: a container (docker), this machine (local), a pod (kubernetes) or a host (ssh); several are compared.",
+    _RUNNER,
+    dataclasses.replace(
+        _RUNNER, faces=(CHECK,), repeatable=True, help=f"{_RUNNER.help.removesuffix('.')}; several are compared."
     ),
     _option(
         "pod", "--pod", metavar="[CLASS=]FILE", convert=class_pod, repeatable=True, faces=(*EVERYWHERE, FACTS),
@@ -370,7 +370,7 @@ _NO = ("", "0", "false", "no")
 class RunOptions:
     """The options of a run. Paths are relative to ``cwd``; ``paths`` are files and directories of contracts.
 
-    ``more_runners`` are what ``runner`` is compared with, each by a run of its own.
+    There is one of ``runners``, but where ``check`` compares several: it makes a run of each.
     """
 
     cwd: Path = field(default_factory=Path.cwd)
@@ -379,8 +379,7 @@ class RunOptions:
     images: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     platform: str = ""
-    runner: str = "docker"
-    more_runners: tuple[str, ...] = ()
+    runners: tuple[str, ...] = ("docker",)
     pods: tuple[tuple[str, str], ...] = ()
     helm_values: tuple[tuple[str, str], ...] = ()
     scale_sets: tuple[tuple[str, str], ...] = ()
@@ -405,26 +404,15 @@ class RunOptions:
     deadline: float = 60.0
     verbose: bool = False
 
+    @property
+    def runner(self) -> str:
+        """The first of the runners."""
+        return self.runners[0]
+
 
 def kind_of(runner: str) -> str:
     """The kind of the runner that ``--runner`` names."""
     return runner.partition("://")[0]
-
-
-def vantages(options: RunOptions) -> list[RunOptions]:
-    """The options of one run for each runner, with what only some runners take left out for the others."""
-    if not options.more_runners:
-        return [options]
-    runners = (options.runner, *options.more_runners)
-    alone = [dataclasses.replace(options, runner=runner, more_runners=()) for runner in runners]
-    if "kubernetes" not in runners:
-        return alone
-    return [
-        one_vantage
-        if one_vantage.runner == "kubernetes"
-        else dataclasses.replace(one_vantage, pods=(), helm_values=(), scale_sets=())
-        for one_vantage in alone
-    ]
 
 
 def settings_of(face: str, texts: Iterable[str]) -> Mapping[str, str]:
@@ -455,8 +443,6 @@ def parse(face: str, values: Mapping[str, Any], *, cwd: Path, paths: Iterable[Pa
     if problems:
         raise InputError(problems)
     chosen = read.get("runner") or "docker"
-    # The same vantage twice shows nothing more.
-    runner, *more_runners = dict.fromkeys(chosen if isinstance(chosen, tuple) else (chosen,))
     return RunOptions(
         cwd=cwd,
         paths=(*paths, *read.get("contracts", ())),
@@ -464,8 +450,8 @@ def parse(face: str, values: Mapping[str, Any], *, cwd: Path, paths: Iterable[Pa
         images=dict(read.get("image", ())),
         settings=dict(read.get("settings", ())),
         platform=read.get("platform") or "",
-        runner=runner,
-        more_runners=tuple(more_runners),
+        # The same vantage twice shows nothing more.
+        runners=tuple(dict.fromkeys(chosen if isinstance(chosen, tuple) else (chosen,))),
         pods=read.get("pod", ()),
         helm_values=read.get("helm_values", ()),
         scale_sets=read.get("scale_set", ()),

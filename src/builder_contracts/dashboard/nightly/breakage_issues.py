@@ -17,11 +17,11 @@ from builder_contracts.dashboard.analysis.night_digest import Incident
 from builder_contracts.dashboard.analysis.status import BuilderStatus, ClauseState
 from builder_contracts.dashboard.history.series import HistorySnapshot
 from builder_contracts.dashboard.nightly import job_summary
-from builder_contracts.dashboard.nightly.job_summary import code_span
 from builder_contracts.dashboard.nightly.night_warnings import describe_missing, describe_unconfirmed
 from builder_contracts.dashboard.site import wording
 from builder_contracts.dashboard.site.rerun_command import rerun_command
 from builder_contracts.forge.issues import CloseIssue, Issue, IssueAction, OpenIssue, UpdateIssue
+from builder_contracts.reporting.markdown import code_span
 
 _MARK = re.compile(r"<!-- builder-contracts (\{[^<>]*\}) -->")
 _LISTED = 40

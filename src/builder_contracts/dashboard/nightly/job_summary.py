@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -13,6 +12,7 @@ from builder_contracts.dashboard.history.series import DAY_MS, HistorySnapshot
 from builder_contracts.dashboard.nightly.night_warnings import list_warnings
 from builder_contracts.dashboard.site import wording
 from builder_contracts.dashboard.site.urls import clause_page
+from builder_contracts.reporting.markdown import code_span, table_cell
 
 _SYMBOLS = {
     ClauseState.KEPT: "✅",
@@ -143,7 +143,7 @@ def _format_row(builder: BuilderStatus, morning: NightDigest) -> str:
     digest = wording.shorten_digest(builder.run.image_digest) if builder.run else ""
     image = code_span(digest) if digest else "unknown"
     # In a table a bar ends the cell, even inside code.
-    name = code_span(builder.builder).replace("|", "\\|")
+    name = table_cell(builder.builder)
     return (
         f"| {name} | {_SYMBOLS[builder.state]} {builder.state.value}{late} | {numbers} | {rung} | {image} |"
     )
@@ -185,18 +185,3 @@ def format_names(clauses: Sequence[str]) -> str:
     """The first of these names, and how many more there are."""
     more = f" and {len(clauses) - _LISTED} more" if len(clauses) > _LISTED else ""
     return ", ".join(code_span(name) for name in clauses[:_LISTED]) + more
-
-
-def code_span(text: str, most: int = 300) -> str:
-    """The text as one inline code span: no mention, link, tag or command in it takes effect."""
-    line = " ".join(text.split())
-    if len(line) > most:
-        line = line[: most - 1] + "…"
-    # A control character can hide the rest of a line on a terminal or in a diff.
-    line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
-    if not line:
-        return "(nothing)"
-    longest = max((len(run) for run in re.findall("`+", line)), default=0)
-    fence = "`" * (longest + 1)
-    space = " " if line[0] == "`" or line[-1] == "`" else ""
-    return f"{fence}{space}{line}{space}{fence}"
