@@ -137,6 +137,20 @@ DEFECTS = [
         ("environment/DOCKER_HOST", "job/shell/bash-e"),
         "in 'bash -e': DOCKER_HOST='tcp://10.0.0.1:2375' /etc/be.sh (BASH_ENV)",
     ),
+    Defect(
+        "steps-inherit-something-else",
+        "tinyland-docker",
+        "RUN echo 'umask 077; ulimit -n 99; cd /; set +e' >/etc/be.sh\nENV BASH_ENV=/etc/be.sh",
+        ("process/umask", "process/ulimit/nofile", "process/working-directory", "job/shell/bash-e"),
+        "umask 0077 in 'bash -e' /etc/be.sh (BASH_ENV) changes it",
+    ),
+    Defect(
+        "user-without-name",
+        "tinyland-docker",
+        "RUN sed -i /^runner:/d /etc/passwd\nUSER 1001",
+        ("identity/user", "image/user"),
+        "uid 1001 has no entry in /etc/passwd",
+    ),
     Defect("xz-missing", "tinyland-nix", "RUN rm /usr/bin/xz", ("toolchain/xz",), "lacks package xz-utils"),
     Defect(
         "xz-not-executable", "tinyland-nix", "RUN chmod 0644 /usr/bin/xz", ("toolchain/xz",), "not found on"

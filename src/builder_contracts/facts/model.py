@@ -114,7 +114,8 @@ class StepFacts:
     ``tools`` maps names to paths, empty for a tool that the shell does not find, and 'alias NAME' or 'function NAME'
     for one that hides a program. ``startup`` maps variables to the
     startup files that assign them. ``failure`` is why the shell did not run a step, or empty; ``missing``: because
-    the job has no such shell.
+    the job has no such shell. ``umask``, ``ulimits``, ``directory`` and the shell's own ``options`` are those of the
+    step; None or empty where the shell does not show them.
     """
 
     env: dict[str, str]
@@ -122,11 +123,15 @@ class StepFacts:
     startup: dict[str, list[str]] = field(default_factory=dict)
     failure: str = ""
     missing: bool = False
+    umask: int | None = None
+    ulimits: dict[str, int | None] = field(default_factory=dict)
+    directory: str = ""
+    options: str = ""
 
 
 @dataclass(frozen=True)
 class UserFacts:
-    """The effective user of a job. ``home`` is HOME, empty when unset."""
+    """The effective user of a job. ``user`` is empty for a uid without a name; ``home`` is HOME, empty when unset."""
 
     uid: int
     gid: int

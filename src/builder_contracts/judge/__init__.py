@@ -63,6 +63,7 @@ from builder_contracts.judge import (
     step_differences,
     toolchain,
     trust,
+    user_entry,
 )
 from builder_contracts.judge.witnesses import WeighedAssessment, value_at, weigh
 from builder_contracts.redaction import redact_variable
@@ -70,6 +71,11 @@ from builder_contracts.verdict import Assessment, Json, Origin, Outcome, Rung, V
 
 
 def find(promise: Promise, facts: Facts) -> Assessment:
+    """The assessment by the judge of the kind, unless a missing entry of the user explains it."""
+    return user_entry.without_consequences(promise, facts, _judged(promise, facts))
+
+
+def _judged(promise: Promise, facts: Facts) -> Assessment:
     """Ask the judge of the promise's kind. A kind without a judge does not type-check."""
     if isinstance(promise, Declaration):
         return declarations.judge(promise)
@@ -90,7 +96,7 @@ def find(promise: Promise, facts: Facts) -> Assessment:
     if isinstance(promise, DaemonPromise):
         return daemon.judge(promise, facts)
     if isinstance(promise, ProcessPromise):
-        return process.judge(promise, facts)
+        return step_differences.process(promise, facts, process.judge(promise, facts))
     if isinstance(promise, SearchPathRule):
         return search_path.judge(promise, facts)
     if isinstance(promise, PrivilegePromise):

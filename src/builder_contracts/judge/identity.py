@@ -40,6 +40,12 @@ def judge(promise: IdentityPromise, facts: Facts) -> Assessment:
                 return unproven_because(identity.user, ".identity.user")
             if identity.user == promise.name:
                 return kept(f"user {identity.user}", inspect=".identity.user")
+            if not identity.user:
+                return broken(
+                    f"uid {identity.uid} has no entry in /etc/passwd",
+                    "a build step removed the entry, or USER is a number for which no user was added",
+                    inspect=".identity.user",
+                )
             return broken(f"user {identity.user}", _USER_LINE, inspect=".identity.user")
         case Uid():
             if identity.uid == promise.uid:
@@ -135,7 +141,7 @@ def explain(promise: IdentityPromise) -> Explanation:
         case User():
             return Explanation(
                 how="The effective uid of a job process, resolved through /etc/passwd or id(1).",
-                unproven=f"{RUNNER_LOST}; or the uid has no passwd entry.",
+                unproven=f"{RUNNER_LOST}; or /etc/passwd has no entry for the uid, and the image lacks id(1).",
                 why="The user owns caches, the work directory and whatever a job leaves behind.",
                 breaks="A USER line in the image or runAsUser in the pool selects a different user.",
                 fix=f"Add USER {promise.name} to the Dockerfile, with an entry in /etc/passwd.",

@@ -65,6 +65,12 @@ def _shell(promise: StepShell, facts: Facts) -> Assessment:
             f"{origin(shell, step, first)} changes it for steps",
             inspect=inspect,
         )
+    if " -e" in shell and step.options and "e" not in step.options:
+        return broken(
+            f"a command that fails does not end a step in '{shell}'",
+            f"{origin(shell, step, '')} turns the option -e off",
+            inspect=inspect_path(shell, "options"),
+        )
     if hidden := hidden_tools(step):
         listed = ", ".join(f"{name} is {kind}" for name, kind in sorted(hidden.items())[:3])
         return broken(
@@ -103,7 +109,8 @@ def explain(promise: JobPromise) -> Explanation:
         case StepShell():
             return Explanation(
                 how="The shell starts as the forge starts it and lists its variables and where it finds each tool of the "
-                "contract; both must equal those of the job itself. No alias and no function may stand for a tool.",
+                "contract; both must equal those of the job itself. No alias and no function may stand for a tool, and -e must "
+                "still be on.",
                 unproven=f"{RUNNER_LOST}; or the shell did not complete.",
                 why="Steps run in shells, and a startup file (BASH_ENV, /etc/profile.d) can give them another PATH than "
                 "the image has.",

@@ -107,7 +107,7 @@ def explain(promise: ProcessPromise) -> Explanation:
     match promise:
         case WorkingDirectory():
             return Explanation(
-                how="The directory that a job's first process starts in; the job's user must be able to create files there.",
+                how="The directory that a job's first process and its steps start in; the job's user must be able to create files there.",
                 unproven=RUNNER_LOST + ".",
                 why="Steps write relative paths; in a directory of somebody else, checkout fails.",
                 breaks="A WORKDIR line before USER, which root then owns, or workingDir in the pool.",
@@ -115,15 +115,15 @@ def explain(promise: ProcessPromise) -> Explanation:
             )
         case Umask():
             return Explanation(
-                how="The umask of a job process.",
+                how="The umask of a job process, and of its steps.",
                 unproven=RUNNER_LOST + ".",
                 why="It decides who may read artifacts and caches that the job leaves behind.",
-                breaks="A wrapper or a runtime that sets another mask.",
+                breaks="A wrapper, a runtime or a file named by BASH_ENV that sets another mask.",
                 fix=f"Set umask {promise.mask:04o} where the job starts.",
             )
         case Ulimit():
             return Explanation(
-                how="The soft limit in /proc/self/limits of a job process.",
+                how="The soft limit in /proc/self/limits of a job process, and of its steps.",
                 unproven=f"{RUNNER_LOST}; or /proc is not readable.",
                 why="Linkers, databases and JVMs fail in the middle of a build at a low limit; some tools take minutes at a huge one.",
                 breaks="Another default of the container runtime or of its service unit.",

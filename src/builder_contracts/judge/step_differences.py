@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from builder_contracts.contract.promises.process import ProcessPromise, Ulimit, Umask, WorkingDirectory
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.facts.model import ENTRYPOINT, Facts, StepFacts, Unseen
 from builder_contracts.redaction import hide_forms
@@ -56,6 +57,29 @@ def hidden_tools(step: StepFacts) -> dict[str, str]:
     """What a shell runs by the name of a program instead: an alias or a function, by that name."""
     kinds = {"alias": "an alias", "function": "a function"}
     return {name: kinds[kind] for name, path in step.tools.items() if (kind := path.split(" ")[0]) in kinds}
+
+
+def process(promise: ProcessPromise, facts: Facts, assessment: Assessment) -> Assessment:
+    """The assessment of what a job's processes inherit, which a startup file must not change for steps."""
+    if assessment.outcome is not Outcome.KEPT:
+        return assessment
+    for shell, step in seen(facts):
+        match promise:
+            case Umask() if step.umask is not None and step.umask != promise.mask:
+                changed, field = f"umask {step.umask:04o}", "umask"
+            case Ulimit(name=name) if name in step.ulimits and not promise.bounds.holds(step.ulimits[name]):
+                limit = step.ulimits[name]
+                changed, field = f"{name} {'unlimited' if limit is None else limit}", "ulimits"
+            case WorkingDirectory() if step.directory and step.directory != promise.path:
+                changed, field = f"steps start in {step.directory}", "directory"
+            case _:
+                continue
+        return broken(
+            f"{changed} in {label(shell)}",
+            f"{origin(shell, step, '')} changes it for steps",
+            inspect=inspect_path(shell, field),
+        )
+    return assessment
 
 
 def tool(promise: Tool, facts: Facts, assessment: Assessment) -> Assessment:

@@ -60,7 +60,7 @@ def catalog() -> Mapping[str, KnownTool]:
 
 
 _KEYS = frozenset({"version", "pattern", "order", "also", "work", *MANAGERS})
-_WORK_KEYS = frozenset({"steps", "output", "files", "environment", "seconds"})
+_WORK_KEYS = frozenset({"steps", "shows", "output", "files", "environment", "seconds"})
 _STEP_KEYS = frozenset({"arguments", "program", "stdin", "into"})
 
 
@@ -111,8 +111,9 @@ def _work_problem(work: Any) -> str | None:
     for key in ("files", "environment"):
         if not isinstance(table := work.get(key, {}), dict) or not _texts([*table, *table.values()]):
             return f"'{key}' of 'work' is not a table of texts"
-    if not isinstance(work.get("output", ""), str) or not _texts([work.get("output", "")]):
-        return "'output' of 'work' is not a text"
+    for key in ("output", "shows"):
+        if not isinstance(work.get(key, ""), str) or not _texts([work.get(key, "")]):
+            return f"'{key}' of 'work' is not a text"
     seconds = work.get("seconds", ToolWork.seconds)
     if not isinstance(seconds, int) or not 1 <= seconds <= 50:
         return "'seconds' of 'work' is not a whole number from 1 to 50"

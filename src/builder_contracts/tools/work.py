@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+# Builtins only: echo, because some shells have no printf of their own.
+_FIRST_LINE = 'IFS= read -r line <"$0" && echo "$line"'
+
 
 @dataclass(frozen=True)
 class WorkStep:
@@ -24,7 +27,8 @@ class WorkStep:
 class ToolWork:
     """Steps that must each exit with 0, in a scratch folder that holds ``files``.
 
-    ``output`` is what the last step prints on standard output; None if that does not matter.
+    ``output`` is what the last step prints on standard output; None if that does not matter. A table can name a file in
+    ``shows``: the last step is then the one that prints the first line of this file.
     """
 
     steps: tuple[WorkStep, ...]
@@ -36,16 +40,16 @@ class ToolWork:
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> ToolWork:
         """From the table ``work`` of a tool's file."""
+        steps = [
+            WorkStep(
+                tuple(step["arguments"]), step.get("program", ""), step.get("stdin", ""), step.get("into", "")
+            )
+            for step in table["steps"]
+        ]
+        if "shows" in table:
+            steps.append(WorkStep(("-c", _FIRST_LINE, table["shows"]), "/bin/sh"))
         return cls(
-            tuple(
-                WorkStep(
-                    tuple(step["arguments"]),
-                    step.get("program", ""),
-                    step.get("stdin", ""),
-                    step.get("into", ""),
-                )
-                for step in table["steps"]
-            ),
+            tuple(steps),
             table.get("output"),
             tuple(table.get("files", {}).items()),
             tuple(table.get("environment", {}).items()),

@@ -26,6 +26,7 @@ from builder_contracts.facts.model import (
     PrivilegeFacts,
     ProcessFacts,
     SharedMemoryFacts,
+    StepFacts,
     SudoFacts,
 )
 from tests.unit.judge.observed import IMAGE, LOST, NOT_HERE, Row, broken, facts, kept, unproven
@@ -36,6 +37,13 @@ HOME = DirectoryFacts("/home/runner", exists=True, writable=True)
 
 def process(**observed: object) -> Facts:
     return facts(process=ProcessFacts(**observed))  # type: ignore[arg-type]  # a row gives any of them
+
+
+def inherited(**changed: object) -> Facts:
+    """Facts of a job whose steps in bash see this instead."""
+    step = StepFacts({"BASH_ENV": "/be"}, **changed)  # type: ignore[arg-type]  # a row gives any of them
+    sound = ProcessFacts(directory=HOME, umask=0o022, ulimits={"nofile": 1024, "core": 0})
+    return facts(process=sound, steps={"bash -e": step})
 
 
 def directories(*modes: int, writable: bool = False) -> Facts:
@@ -60,6 +68,13 @@ PROMISED: dict[str, list[Row]] = {
         unproven("directory unseen", WorkingDirectory("/home/runner"), process(directory=LOST), "did not complete"),
         kept("umask", Umask(0o022), process(umask=0o022), "umask 0022"),
         broken("other umask", Umask(0o022), process(umask=0o077), "umask 0077", "another mask"),
+        broken("umask of steps", Umask(0o022), inherited(umask=0o077), "umask 0077 in 'bash -e'", "/be (BASH_ENV) changes it for steps"),
+        broken("limit of steps", Ulimit("nofile", Bounds(1024)), inherited(ulimits={"nofile": 99}), "nofile 99 in 'bash -e'", "for steps"),
+        broken("no limit for steps", Ulimit("core", Bounds(None, 0)), inherited(ulimits={"core": None}), "core unlimited in 'bash -e'", "for steps"),
+        broken("directory of steps", WorkingDirectory("/home/runner"), inherited(directory="/"), "steps start in / in 'bash -e'", "for steps"),
+        kept("steps inherit all", Umask(0o022), inherited(umask=0o022), "umask 0022"),
+        kept("a shell that shows nothing of it", Umask(0o022), inherited(), "umask 0022"),
+        broken("the job's own before that of steps", Umask(0o007), inherited(umask=0o077), "umask 0022", "another mask"),
         unproven("umask unseen", Umask(0o022), process(umask=LOST), "did not complete"),
         kept("limit at its bound", Ulimit("nofile", Bounds(1024)), process(ulimits={"nofile": 1024}), "nofile 1024"),
         broken("limit below", Ulimit("nofile", Bounds(1024)), process(ulimits={"nofile": 1023}), "nofile 1023", "default-ulimits"),

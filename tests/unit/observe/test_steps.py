@@ -124,8 +124,8 @@ def test_powershell_is_asked_in_its_own_language(tmp_path: Path, write: WriteCon
     fake.write_text(
         "#!/bin/sh\n[ \"$1 $2\" = '-NonInteractive -Command' ] || exit 9\n"
         "nonce=$(printf '%s' \"$3\" | /bin/sed -n \"s/.* '\\([0-9a-f]*\\) env'.*/\\1/p\")\n"
-        'printf \'\\n%s env\\n{"ADDED":"x"}\\n\\n%s tools\\nls=/bin/ls\\n\\n%s startup\\n\\n%s end\\n\' '
-        '"$nonce" "$nonce" "$nonce" "$nonce"\n'
+        'printf \'\\n%s env\\n{"ADDED":"x"}\\n\\n%s tools\\nls=/bin/ls\\n\\n%s process\\n\\n%s startup\\n\\n%s end\\n\' '
+        '"$nonce" "$nonce" "$nonce" "$nonce" "$nonce"\n'
     )
     fake.chmod(0o755)
     host = Host({"PATH": f"{tmp_path}:{SYSTEM}"})
@@ -145,5 +145,15 @@ def test_output_without_the_nonce_is_a_failure(output: bytes) -> None:
 
 
 def test_invalid_variables_are_unseen() -> None:
-    output = b"\nN env\nexport A='b\n\nN tools\n\nN startup\n\nN end\n"
+    output = b"\nN env\nexport A='b\n\nN tools\n\nN process\n\nN startup\n\nN end\n"
     assert isinstance(steps.parse(CompletedCommand(0, output, b""), "N", "bash -e"), Unseen)
+
+
+def test_a_step_shows_what_its_processes_inherit(tmp_path: Path, write: WriteContract) -> None:
+    startup = tmp_path / "be.sh"
+    startup.write_text("umask 027; ulimit -S -n 99; cd /; set +e\n")
+    facts = step(
+        steps.observe(write(TOOLS), Host({"PATH": SYSTEM, "BASH_ENV": str(startup)}), deadline=30), "bash -e"
+    )
+    assert (facts.umask, facts.ulimits["nofile"], facts.directory) == (0o27, 99, "/")
+    assert "e" not in facts.options

@@ -271,10 +271,12 @@ if [ -n "$uid" ]; then
   fi
   if [ -z "$user" ]; then
     find_tool id
-    [ -n "$found" ] && user=$("$found" -un 2>/dev/null)
+    # For a user without a name it fails, and prints the number.
+    [ -n "$found" ] && { user=$("$found" -un 2>/dev/null) || user=; }
   fi
   quote "$user"; user=$quoted
-  [ "$user" = '""' ] && { unseen "no entry for uid $uid in /etc/passwd"; user=$json; }
+  # Without id(1) nobody asked the other directories of users.
+  [ "$user" = '""' ] && [ -z "$found" ] && { unseen "no entry for uid $uid in /etc/passwd"; user=$json; }
   quote "${HOME-}"; home=$quoted
   yes_no [ -d "${HOME:-/nonexistent}" ]; exists=$json
   yes_no [ -w "${HOME:-/nonexistent}" ]; writable=$json

@@ -240,12 +240,17 @@ def _directory(value: Any) -> DirectoryFacts:
     )
 
 
-def _ulimits(text: str) -> dict[str, int | None]:
-    limits = {
+def soft_limits(text: str) -> dict[str, int | None]:
+    """The soft limits in the text of /proc/PID/limits, by the names of limits.conf(5); None for unlimited."""
+    return {
         _LIMITS[line["name"]]: None if line["soft"] == "unlimited" else int(line["soft"])
         for line in _LIMIT.finditer(text)
         if line["name"] in _LIMITS
     }
+
+
+def _ulimits(text: str) -> dict[str, int | None]:
+    limits = soft_limits(text)
     if not limits:
         raise ValueError("no limits")
     return limits

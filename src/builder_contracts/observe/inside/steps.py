@@ -1,4 +1,5 @@
-"""The view of a step in a shell: the variables, the tools, and the files that the shell reads when it starts.
+"""The view of a step in a shell: the variables, the tools, what its processes inherit, and the files that the shell
+reads when it starts.
 
 Each shell gets a program of its own, because it must start as a step's shell does, from the job's own environment.
 """
@@ -6,9 +7,12 @@ Each shell gets a program of its own, because it must start as a step's shell do
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises.environment import EnvironmentVariable, ForbiddenValue
@@ -16,6 +20,7 @@ from builder_contracts.contract.promises.job import StepShell
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.facts.model import Seen, StepFacts, Unseen
 from builder_contracts.observe.inside.answers import exports
+from builder_contracts.observe.inside.promised import soft_limits
 from builder_contracts.runner.protocol import CompletedCommand, Runner
 
 DEADLINE = 15.0
@@ -39,6 +44,12 @@ while [ $# -gt 0 ]; do
   printf '%s=%s\n' "$1" "$path"
   shift
 done
+printf '\n%s process\n' "$0"
+umask
+printf '%s\n' "$-" "$PWD"
+if [ -r /proc/self/limits ]; then
+  while IFS= read -r line; do printf '%s\n' "$line"; done </proc/self/limits
+fi
 printf '\n%s startup\n' "$0"
 for file in /etc/environment /etc/profile /etc/profile.d/*.sh "$HOME/.bash_profile" "$HOME/.bash_login" \
   "$HOME/.profile" "$BASH_ENV"; do
@@ -64,7 +75,7 @@ foreach ($name in @({tools})) {{
   $command = Get-Command -Name $name -CommandType Application -ErrorAction SilentlyContinue | Select-Object -First 1
   Write-Output "$name=$($command.Source)"
 }}
-Write-Output '' '{nonce} startup' '' '{nonce} end'
+Write-Output '' '{nonce} process' '' '{nonce} startup' '' '{nonce} end'
 """
 
 
@@ -111,10 +122,10 @@ def parse(completed: CompletedCommand, nonce: str, shell: str) -> Seen[StepFacts
     text = completed.stdout[:_MOST_BYTES].decode("utf-8", errors="replace")
     parts = [
         _between(text, f"\n{nonce} {name}\n", f"\n{nonce} {following}\n")
-        for name, following in (("env", "tools"), ("tools", "startup"), ("startup", "end"))
+        for name, following in pairwise(("env", "tools", "process", "startup", "end"))
     ]
-    env_text, tools_text, startup_text = parts
-    if env_text is None or tools_text is None or startup_text is None:
+    env_text, tools_text, process_text, startup_text = parts
+    if env_text is None or tools_text is None or process_text is None or startup_text is None:
         output = (completed.stderr or completed.stdout).decode("utf-8", errors="replace").strip()
         return StepFacts(
             {},
@@ -132,7 +143,19 @@ def parse(completed: CompletedCommand, nonce: str, shell: str) -> Seen[StepFacts
         name, tab, file = line.partition("\t")
         if name and tab and file not in startup.setdefault(name, []):
             startup[name].append(file)
-    return StepFacts(env, tools, startup)
+    return _with_process(StepFacts(env, tools, startup), process_text)
+
+
+def _with_process(facts: StepFacts, text: str) -> StepFacts:
+    """The facts with the umask, the options, the directory and the limits, a line each, as the shell prints them."""
+    umask, options, directory, limits = [*text.split("\n", 3), "", "", ""][:4]
+    return replace(
+        facts,
+        umask=int(umask, 8) if re.fullmatch("[0-7]{1,4}", umask) else None,
+        options=options,
+        directory=directory,
+        ulimits=soft_limits(limits),
+    )
 
 
 def _between(text: str, start: str, end: str) -> str | None:
