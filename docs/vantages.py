@@ -19,7 +19,7 @@ from tests.unit.judge.test_tables import TABLE
 
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import PodPromise, ProofPromise
-from builder_contracts.facts.model import NOT_A_POD, Facts, RunnerFacts, Unseen
+from builder_contracts.facts.model import NOT_A_POD, Facts, PodFacts, RunnerFacts, Unseen
 from builder_contracts.judge import judge
 from builder_contracts.observe.observation import gather
 from builder_contracts.prove import verdicts as proofs
@@ -121,7 +121,9 @@ def _seen_from(vantage: Vantage, facts: Facts, contract: Contract) -> Facts:
     if vantage.about.kind == "kubernetes":
         # What the kubelet writes into no cgroup that a container sees; tests/kubernetes finds it so on a real node.
         cgroup = dataclasses.replace(facts.resources, memory_reserved=None, pids=None)
-        seen = dataclasses.replace(seen, resources=cgroup, start=vantage.view.start)
+        pod = seen.pod if isinstance(seen.pod, PodFacts) else PodFacts()
+        pod = dataclasses.replace(pod, memory_request=facts.resources.memory_reserved)
+        seen = dataclasses.replace(seen, resources=cgroup, pod=pod, start=vantage.view.start)
     return dataclasses.replace(seen, runner=vantage.about)
 
 

@@ -192,7 +192,11 @@ START = {"image/reference", "job/start"}
     [
         (root, IDENTITY, "uid 0"),
         (unconfined, ISOLATION, "no seccomp filter"),
-        (unlimited, {"resources/cpu-request", "resources/memory-limit"}, "no limit is set"),
+        (
+            unlimited,
+            {"resources/cpu-request", "resources/memory-limit", "resources/memory-request"},
+            "no limit is set",
+        ),
         (wrong_tag, START, "ErrImageNeverPull"),
         (no_account, START, 'serviceaccount "absent" not found'),
         (socket, {"isolation/docker-socket"}, "/var/run/docker.sock"),

@@ -12,13 +12,15 @@ from click.testing import CliRunner
 
 from builder_contracts.cli.check import check as cli_check
 from builder_contracts.contract.document import read
+from builder_contracts.contract.loading import load
 from builder_contracts.errors import ExitCode, InputError
+from builder_contracts.facts.model import PodFacts, Unseen
 from builder_contracts.run.inputs import load_inputs
 from builder_contracts.run.options import CHECK, parse
 from builder_contracts.run.progress import Progress
 from builder_contracts.run.run import Run
 from builder_contracts.run.selection import select
-from builder_contracts.runner.docker.cleanup import OWNER, RUN, Owner
+from builder_contracts.runner.docker.cleanup import OWNER, RUN, Owner, RunLabels
 from builder_contracts.runner.kubernetes import pod_template
 from builder_contracts.runner.kubernetes import runner as kubernetes
 from builder_contracts.runner.kubernetes.kubectl import Kubectl
@@ -263,6 +265,35 @@ def test_class_that_starts_by_entrypoint_is_not_judged_in_a_pod(kubectl: Kubectl
     assert "job.start: image" in reference.observation
 
 
+@pytest.mark.parametrize(
+    ("requests", "request_in_bytes"),
+    [({"memory": "1073741824"}, 2**30), ({"memory": "2Gi"}, 2**31), ({"cpu": "1"}, None)],
+)
+def test_memory_request_is_that_of_the_admitted_pod(
+    kubectl: KubectlStandIn, requests: dict[str, str], request_in_bytes: int | None
+) -> None:
+    assert pod_with(kubectl, requests).memory_request == request_in_bytes
+
+
+def test_memory_request_in_a_strange_unit_is_unseen(kubectl: KubectlStandIn) -> None:
+    unseen = pod_with(kubectl, {"memory": "1e9"}).memory_request
+
+    assert isinstance(unseen, Unseen)
+    assert "'1e9' is not a number of bytes" in unseen.reason
+
+
+def pod_with(kubectl: KubectlStandIn, requests: dict[str, str]) -> PodFacts:
+    """What is known of a pod whose container requests so much."""
+    admitted = copy.deepcopy(RUNNING)
+    admitted["spec"]["containers"][0]["resources"] = {"requests": requests}
+    kubectl.answer("get", admitted)
+    template = pod_template.from_manifest(read(Path("pod.yaml")), ())
+    with kubernetes.KubernetesRunner(Kubectl(), RunLabels(), load(Path("tiny.yaml")), template) as runner:
+        pod = runner.setting.pod
+    assert isinstance(pod, PodFacts)
+    return pod
+
+
 POD_PROMISES = """
 pod: {host_paths: [], host_namespaces: [], qos_class: Guaranteed, image_pull_policy: Always, priority_class: none}
 """
@@ -313,7 +344,8 @@ def test_broken_promise_of_a_pod_names_the_templates_line(kubectl: KubectlStandI
     lines = {
         name: verdict.cause.rpartition(" at pod.yaml:")[2]
         for name, verdict in verdicts.items()
-        if verdict.outcome is Outcome.BROKEN
+        # Programs of this pod run on this host, whatever reserves its memory.
+        if verdict.outcome is Outcome.BROKEN and verdict.section != "resources"
     }
     assert lines == {
         "pod/host-namespaces": "4",

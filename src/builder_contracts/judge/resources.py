@@ -14,7 +14,7 @@ from builder_contracts.contract.promises.resources import (
     ResourcePromise,
 )
 from builder_contracts.contract.quantities import human_bytes, human_cpus
-from builder_contracts.facts.model import Facts, RunnerFacts, Seen, Unseen
+from builder_contracts.facts.model import Facts, PodFacts, RunnerFacts, Seen, Unseen
 from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
 from builder_contracts.judge.run_settings import set_by_run
 from builder_contracts.judge.unproven import unproven_because
@@ -40,11 +40,12 @@ def _judge(promise: ResourcePromise, facts: Facts) -> Assessment:
                 return _too_small(f"{human_bytes(facts.runner.memory)} of memory", promise.text)
             return _amount(promise.bytes, resources.memory, human_bytes, ".resources.memory")
         case MemoryRequest():
-            if resources.memory_reserved is None and _in_pod(facts):
-                return unproven(_NO_RESERVATION, provable_here=False, inspect=".resources.memory_reserved")
-            return _amount(
-                promise.bytes, resources.memory_reserved, human_bytes, ".resources.memory_reserved"
-            )
+            reserved, inspect = resources.memory_reserved, ".resources.memory_reserved"
+            if reserved is None and _in_pod(facts):
+                # Only the scheduler uses it: the kubelet writes it into no cgroup that a container sees.
+                pod, inspect = facts.pod, ".pod.memory_request"
+                reserved = pod.memory_request if isinstance(pod, PodFacts) else pod
+            return _amount(promise.bytes, reserved, human_bytes, inspect, unset="no memory request is set")
         case PidsLimit():
             if resources.pids is None and _in_pod(facts):
                 return unproven(_NO_PIDS, provable_here=False, inspect=".resources.pids")
@@ -55,9 +56,6 @@ def _judge(promise: ResourcePromise, facts: Facts) -> Assessment:
             assert_never(promise)
 
 
-_NO_RESERVATION = (
-    "a memory request is a matter of the scheduler: Kubernetes writes it into no cgroup that a pod can see"
-)
 _NO_PIDS = "the kubelet's podPidsLimit is at the pod's cgroup, which its containers cannot see"
 
 
@@ -71,12 +69,14 @@ def _too_small(has: str, promised: str) -> Assessment:
     )
 
 
-def _amount(promised: int, seen: Seen[int | None], show: object, inspect: str) -> Assessment:
+def _amount(
+    promised: int, seen: Seen[int | None], show: object, inspect: str, *, unset: str = "no limit is set"
+) -> Assessment:
     assert callable(show)
     if isinstance(seen, Unseen):
         return unproven_because(seen, inspect)
     if seen is None:
-        return broken("no limit is set", _TEMPLATE, inspect=inspect)
+        return broken(unset, _TEMPLATE, inspect=inspect)
     # The kernel rounds memory to pages and CPU time to periods.
     if abs(seen - promised) * 100 <= max(seen, promised):
         return kept(str(show(seen)), inspect=inspect)
@@ -153,8 +153,9 @@ def explain(promise: ResourcePromise) -> Explanation:
         case MemoryRequest():
             return Explanation(
                 how="The reservation in the job's cgroup (memory.low; "
-                "memory.soft_limit_in_bytes on cgroup v1), within 1%.",
-                unproven=f"{RUNNER_LOST}; {_CGROUP_HIDDEN} Skipped in a pod whose cgroup has none.",
+                "memory.soft_limit_in_bytes on cgroup v1), within 1%; in a pod whose cgroup has none, the container's "
+                "resources.requests.memory as the Kubernetes API returns it.",
+                unproven=f"{RUNNER_LOST}; {_CGROUP_HIDDEN}",
                 why="Unreserved memory goes to other pods when the node runs out.",
                 breaks="A template whose resources are not applied to the pod.",
                 fix=f"Set resources.requests.memory of the runner container to {human_bytes(promise.bytes)}.",

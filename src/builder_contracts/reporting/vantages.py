@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from builder_contracts.verdict import Outcome, Verdict
@@ -45,11 +46,12 @@ def comparison(verdicts: Mapping[str, Sequence[Verdict]]) -> Iterator[str]:
     ]
     if differing:
         yield lines[0]
-    for clause, line in zip(differing, lines[1:], strict=True):
-        yield line
-        for vantage, verdict in clause.verdicts.items():
-            if verdict.outcome is not Outcome.KEPT:
-                yield f"    {vantage}: {'; '.join(filter(None, (verdict.observation, verdict.cause)))}"
+    # Dozens of clauses can differ for one reason.
+    for reasons, rows_alike in groupby(
+        zip(differing, lines[1:], strict=True), lambda pair: _reasons(pair[0])
+    ):
+        yield from (line for _, line in rows_alike)
+        yield from reasons
     alike = len(clauses) - len(differing)
     yield f"{len(differing)} of {len(clauses)} clauses differ between {', '.join(vantages)}; the same from each: {alike}"
 
@@ -66,6 +68,15 @@ def as_data(verdicts: Mapping[str, Sequence[Verdict]]) -> dict[str, Any]:
         }
         for item in compare(verdicts)
     }
+
+
+def _reasons(item: ComparedClause) -> tuple[str, ...]:
+    """Why a vantage does not keep it, a line each."""
+    return tuple(
+        f"    {vantage}: {'; '.join(filter(None, (verdict.observation, verdict.cause)))}"
+        for vantage, verdict in item.verdicts.items()
+        if verdict.outcome is not Outcome.KEPT
+    )
 
 
 def _cells(item: ComparedClause, vantages: Sequence[str]) -> list[str]:

@@ -110,6 +110,11 @@ def step(env: dict[str, str], *, name: str = "bash -e", found: dict[str, model.S
     return facts(steps={name: observed}, tools=found or {})
 
 
+def requesting(request: model.Seen[int | None]) -> model.Facts:
+    pod = model.PodFacts(memory_request=request)
+    return facts(runner=POD, pod=pod, resources=ResourceFacts(memory_reserved=None))
+
+
 CONNECTED = ConnectionFacts("connected", "connected to it")
 AWAY = ConnectionFacts("unreachable", "Network is unreachable")
 
@@ -477,9 +482,13 @@ TABLE = {
         broken("no memory limit", MemoryLimit(8 * GIB), facts(resources=ResourceFacts(memory=None)), "no limit is set", TEMPLATE),
         unproven("little memory", MemoryLimit(32 * GIB), facts(resources=ResourceFacts(memory=16 * GIB)), "the host has 16Gi of memory", provable_here=False),
         kept("reservation", MemoryRequest(GIB), facts(resources=ResourceFacts(memory_reserved=GIB)), "1Gi"),
-        broken("no reservation", MemoryRequest(GIB), facts(resources=ResourceFacts(memory_reserved=None)), "no limit", TEMPLATE),
+        broken("no reservation", MemoryRequest(GIB), facts(resources=ResourceFacts(memory_reserved=None)), "no memory request is set", TEMPLATE),
         unproven("reservation unseen", MemoryRequest(GIB), facts(), "not part of this observation"),
-        unproven("no reservation in a pod", MemoryRequest(GIB), facts(runner=POD, resources=ResourceFacts(memory_reserved=None)), "a matter of the scheduler", provable_here=False),
+        kept("request of the pod", MemoryRequest(GIB), requesting(GIB), "1Gi"),
+        broken("other request of the pod", MemoryRequest(2 * GIB), requesting(GIB), "1Gi", "jobs fail under load"),
+        broken("pod without a request", MemoryRequest(GIB), requesting(None), "no memory request is set", TEMPLATE),
+        unproven("request of the pod unseen", MemoryRequest(GIB), requesting(LOST), "did not complete"),
+        unproven("the pod itself unseen", MemoryRequest(GIB), replace(requesting(None), pod=LOST), "did not complete"),
         unproven("no pids limit in a pod", PidsLimit(4096), facts(runner=POD, resources=ResourceFacts(pids=None)), "the kubelet's podPidsLimit", provable_here=False),
         broken("other pids limit in a pod", PidsLimit(4096), facts(runner=POD, resources=ResourceFacts(pids=100)), "100", TEMPLATE),
         kept("limit where the capacity is unknown", CpuLimit(4000), facts(runner=replace(POD, cpus=0), resources=ResourceFacts(cpu=4000)), "4"),

@@ -38,6 +38,19 @@ def test_what_differs_is_named_with_its_reason() -> None:
     ]
 
 
+def test_reason_of_several_clauses_is_written_once() -> None:
+    lost = [
+        verdict(name, Outcome.UNPROVEN, "the API shows no labels") for name in ("image/size", "image/cmd")
+    ]
+    seen = [verdict(name, Outcome.KEPT) for name in ("image/size", "image/cmd")]
+
+    assert list(comparison({"docker": seen, "kubernetes": lost}))[1:4] == [
+        "tiny/image/size  kept C1  unproven",
+        "tiny/image/cmd   kept C1  unproven",
+        "    kubernetes: the API shows no labels",
+    ]
+
+
 def test_clause_that_one_vantage_did_not_judge_differs() -> None:
     lines = list(comparison({**BOTH, "kubernetes": []}))
 

@@ -11,14 +11,15 @@ from typing import Any, Self
 
 from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises.job import DEFAULT_START, JobStart, StartWay
-from builder_contracts.facts.model import PodFacts, RunnerFacts, StartFacts, Unseen
+from builder_contracts.contract.quantities import byte_count
+from builder_contracts.facts.model import PodFacts, RunnerFacts, Seen, StartFacts, Unseen
 from builder_contracts.runner import capacity
 from builder_contracts.runner.capacity import Capacity
 from builder_contracts.runner.docker.cleanup import OWNER, RUN, Owner, RunLabels
 from builder_contracts.runner.kubernetes import pod_template
 from builder_contracts.runner.kubernetes.kubectl import Kubectl, NoAnswer, failure
 from builder_contracts.runner.kubernetes.pod_state import PodState, read_refusal, read_state
-from builder_contracts.runner.kubernetes.pod_template import PodTemplate
+from builder_contracts.runner.kubernetes.pod_template import PodTemplate, mapping_at
 from builder_contracts.runner.leftovers import Leftovers
 from builder_contracts.runner.protocol import NO_DAEMON_STARTED, CompletedCommand, OutsideView
 
@@ -272,8 +273,17 @@ def _pod_facts(pod: Mapping[str, Any], template: PodTemplate) -> PodFacts:
         qos_class=str(pod.get("status", {}).get("qosClass", "")),
         image_pull_policy=str(runner.get("imagePullPolicy", "")),
         priority_class=str(spec.get("priorityClassName", "")),
+        memory_request=_memory_request(runner),
         lines=dict(template.lines),
     )
+
+
+def _memory_request(container: Mapping[str, Any]) -> Seen[int | None]:
+    text = mapping_at(mapping_at(container, "resources"), "requests").get("memory")
+    try:
+        return None if text is None else byte_count(str(text))
+    except ValueError as error:
+        return Unseen(f"the memory request of the pod: {error}")
 
 
 def _digest(pod: Mapping[str, Any], container: str) -> str:
