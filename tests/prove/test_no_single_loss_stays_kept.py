@@ -329,7 +329,7 @@ def test_kernel_record() -> None:
     assert set(KERNEL_RESTS_ON) == set(KERNEL) == set(tiers.SHOWS)
     check(
         kernel_records.good(),
-        lambda clause, changed: judge_check(tiers.SHOWS[clause](changed))[0].outcome,
+        lambda clause, changed: judge_check(tiers.judge_clause(clause, changed))[0].outcome,
         KERNEL_RESTS_ON,
         # Only the cold build is promised to stay in its folder.
         ("warm/strays:lost",),

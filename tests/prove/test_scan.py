@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder_contracts.prove.secrets import scanner
-from builder_contracts.prove.secrets.control import cpio, formats, nar, planted, rpm, tar
+from builder_contracts.prove.secrets.control import cpio, formats, nar, planted, rpm
 from builder_contracts.prove.secrets.scanner import MAX_DEPTH, UNDECODED, encodings, report, search, zstd
+from builder_contracts.runner.file_archive import pack
 
 SECRET = "7f3a9c51e0b24d68a1b2c3d4e5f60718"
 FORMATS = tuple(formats(""))
@@ -47,7 +48,7 @@ def test_secret_is_found(name: str, coding: str) -> None:
     # An encoding of an encoding is another question.
     if coding == "plain" or name not in ("base64", "hex"):
         assert hits(content)
-        assert hits(tar({"inner": gzip.compress(content)}))
+        assert hits(pack({"inner": gzip.compress(content)}))
     assert not undecoded(content)
 
 
@@ -102,8 +103,8 @@ UNREADABLE = {
     "damaged bzip2": (b"BZh91AY&SY no archive", "bzip2 is damaged"),
     "damaged zip": (b"PK\x03\x04 no archive", "zip is damaged"),
     "encrypted zip": (encrypted_zip(), "is encrypted, password required"),
-    "cut tar": (tar({"a": bytes(5000)})[:3000], "tar is damaged"),
-    "tar and more": (tar({"a": b"b"}) + b"more", "tar is followed by something else"),
+    "cut tar": (pack({"a": bytes(5000)})[:3000], "tar is damaged"),
+    "tar and more": (pack({"a": b"b"}) + b"more", "tar is followed by something else"),
     "cut nar": (nar(b"words")[:-9], "nar is cut short"),
     "rpm without headers": (b"\xed\xab\xee\xdb".ljust(200, b"\0"), "rpm is damaged"),
     "rpm without payload": (rpm(b"")[:110], "rpm is cut short"),

@@ -235,4 +235,4 @@ def in_containers(options: ProverOptions) -> ProofBackend:
     if options.bindings.roles:
         return DockerBackend(options)
     reason = f"environment {options.bindings.environment} defines no roles: add 'roles' to its file"
-    return UnavailableBackend(Unavailable(reason, provable_here=False))
+    return UnavailableBackend(Unavailable.never(reason))

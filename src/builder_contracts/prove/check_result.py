@@ -21,6 +21,23 @@ class CheckResult:
     measures: tuple[Measurement, ...] = ()
 
 
+def passed(
+    observed: str, witnesses: tuple[str, ...] = (), measures: tuple[Measurement, ...] = ()
+) -> CheckResult:
+    """What was checked is as it has to be."""
+    return CheckResult(True, observed, "", witnesses, measures)
+
+
+def failed(
+    observed: str,
+    likely: str,
+    witnesses: tuple[str, ...] = (),
+    measures: tuple[Measurement, ...] = (),
+) -> CheckResult:
+    """What was checked is not as it has to be, with the likely cause."""
+    return CheckResult(False, observed, likely, witnesses, measures)
+
+
 def judge_check(result: CheckResult | Unavailable | None) -> Witnessed:
     """The assessment of one check."""
     if result is None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import io
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
@@ -20,6 +18,7 @@ from builder_contracts.runner.docker import engine
 from builder_contracts.runner.docker.cleanup import RunLabels
 from builder_contracts.runner.docker.launch_plan import LaunchPlan
 from builder_contracts.runner.docker.runner import DockerRunner
+from builder_contracts.runner.file_archive import pack
 from builder_contracts.runner.protocol import CompletedCommand
 from builder_contracts.runner.shutdown import ENDED
 from builder_contracts.services.stack import ServiceStack
@@ -123,19 +122,14 @@ class ContainerTestbed(Testbed):
 
     def trust(self, job: ProofJob, registry: str) -> None:
         """Give the class's daemon the certificate of the run's registry, as an operator would. Raises Failed."""
-        certificate = self.certificate("registry").encode()
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w") as packed:
-            entry = tarfile.TarInfo(f"docker/certs.d/{registry}/ca.crt")
-            entry.size, entry.mode = len(certificate), 0o644
-            packed.addfile(entry, io.BytesIO(certificate))
+        files = {f"docker/certs.d/{registry}/ca.crt": self.certificate("registry").encode()}
         if not job.daemon:
             raise StepFailed(
                 "installing the registry's certificate for the daemon", "the runner has no daemon sidecar"
             )
         api: Any = self.engine_client.api
         try:
-            api.put_archive(job.daemon, "/etc", buffer.getvalue())
+            api.put_archive(job.daemon, "/etc", pack(files))
         except engine.LOST as error:
             raise StepFailed(
                 "installing the registry's certificate for the daemon", engine.reason(error)

@@ -53,9 +53,7 @@ class Endpoint:
                 if self.anonymous_reader
                 else "the server knows no identity that may only read"
             )
-            return Unavailable(
-                f"no reader of {self.url}, as its environment says: {rule}", provable_here=False
-            )
+            return Unavailable.never(f"no reader of {self.url}, as its environment says: {rule}")
         if name == ANONYMOUS or self.credentials is None or self.credentials.of(name).secret:
             return None
         variable = self.variables.get(name)
@@ -64,7 +62,7 @@ class Endpoint:
             if variable
             else f"set '{name}' to a variable name in the environment file"
         )
-        return Unavailable(f"no {name} credentials for {self.url}: {advice}", provable_here=False)
+        return Unavailable.never(f"no {name} credentials for {self.url}: {advice}")
 
 
 def from_container(
@@ -82,14 +80,12 @@ def from_container(
     if binding.service:
         return Endpoint(role, binding.url, binding.service, instance=binding.instance)
     if not bindings.from_containers:
-        return Unavailable(
-            f"external endpoints are contacted only from real runners; {binding.url} is external and this is a container",
-            provable_here=False,
+        return Unavailable.never(
+            f"external endpoints are contacted only from real runners; {binding.url} is external and this is a container"
         )
     if role != "nix" or not reads:
-        return Unavailable(
-            f"containers can prove only the nix role of a live environment, for a class that reads it, not {role}",
-            provable_here=False,
+        return Unavailable.never(
+            f"containers can prove only the nix role of a live environment, for a class that reads it, not {role}"
         )
     return _live(binding, env)
 
@@ -106,19 +102,16 @@ def from_machine(
     if isinstance(binding, Unavailable):
         return binding
     if binding.service:
-        return Unavailable(
-            f"environment {bindings.environment} starts its services in a Docker Engine: use --runner docker, or --environment for a deployed endpoint",
-            provable_here=False,
+        return Unavailable.never(
+            f"environment {bindings.environment} starts its services in a Docker Engine: use --runner docker, or --environment for a deployed endpoint"
         )
     if not (about.live or bindings.from_containers):
-        return Unavailable(
-            f"external endpoints are contacted only from real runners, and this machine is not one: {about.identity}",
-            provable_here=False,
+        return Unavailable.never(
+            f"external endpoints are contacted only from real runners, and this machine is not one: {about.identity}"
         )
     if role == "objects" and not binding.bucket:
-        return Unavailable(
-            f"{binding.url} cannot be proved: set 'bucket' to an existing bucket in the environment file",
-            provable_here=False,
+        return Unavailable.never(
+            f"{binding.url} cannot be proved: set 'bucket' to an existing bucket in the environment file"
         )
     return _live(binding, env)
 
@@ -140,9 +133,9 @@ def _usable(role: str, bindings: Environment, allow_writes: frozenset[str]) -> R
     if binding is None:
         return Unavailable(f"environment {environment} defines no endpoint for role {role}")
     if binding.not_working:
-        return Unavailable(f"known broken in {environment}: {binding.not_working}", provable_here=False)
+        return Unavailable.never(f"known broken in {environment}: {binding.not_working}")
     if not binding.service and role not in allow_writes:
-        return Unavailable(f"writing to {environment} requires --allow-writes {role}", provable_here=False)
+        return Unavailable.never(f"writing to {environment} requires --allow-writes {role}")
     return binding
 
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from builder_contracts.prove.job import StepFailed
 from builder_contracts.prove.leftovers import NOTHING_TO_REMOVE, format_leftovers, unchecked_leftovers
-from builder_contracts.prove.testbed import Testbed, encode_body
+from builder_contracts.prove.testbed import Testbed
 from builder_contracts.services.principals import WRITER
 
 ROLE = "state"
@@ -38,14 +38,8 @@ def content(nonce: str, serial: int, mark: str) -> str:
 
 def request(bench: Testbed, identity: str, method: str, path: str, body: str = "") -> dict[str, Any]:
     """A request of an identity for a path below the address of the states."""
-    sent: dict[str, Any] = {
-        "kind": "http",
-        "method": method,
-        "url": f"{bench.endpoints[ROLE].url}/{path}",
-        "headers": {**bench.headers(ROLE, identity), "Content-Type": "application/json"},
-        "trust": bench.certificate(ROLE),
-    }
-    return {**sent, "body": encode_body(body)} if body else sent
+    headers = {"Content-Type": "application/json"}
+    return bench.http_request(ROLE, identity, path, method=method, body=body or None, headers=headers)
 
 
 def write(bench: Testbed, identity: str, name: str, text: str, lock: str = "") -> dict[str, Any]:

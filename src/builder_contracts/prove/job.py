@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder_contracts.prove.unavailable import Unavailable
+from builder_contracts.runner.file_archive import pack
 from builder_contracts.runner.protocol import MOST_OUTPUT, CompletedCommand, Runner
 
 # Linux refuses single arguments of 128 KiB (MAX_ARG_STRLEN); base64 of this much stays below.
@@ -145,14 +146,10 @@ def format_completed(completed: CompletedCommand) -> str:
 
 def archive(source: Path, inputs: Sequence[str], files: Mapping[str, bytes]) -> bytes:
     """Pack the inputs of a folder as a tar archive, the same bytes for the same content; ``files`` replace its own."""
-    buffer = io.BytesIO()
     candidates = [path for name in inputs for path in (source / name, *(source / name).rglob("*"))]
     paths = {path.relative_to(source).as_posix(): path for path in candidates if path.is_file()}
-    with tarfile.open(fileobj=buffer, mode="w") as packed:
-        for name in sorted({*paths, *files}):
-            content = files[name] if name in files else paths[name].read_bytes()
-            entry = tarfile.TarInfo(name)
-            executable = name in paths and paths[name].stat().st_mode & 0o100
-            entry.size, entry.mode = len(content), 0o755 if executable else 0o644
-            packed.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
+    contents = {
+        name: files[name] if name in files else paths[name].read_bytes() for name in sorted({*paths, *files})
+    }
+    executable = {name for name, path in paths.items() if path.stat().st_mode & 0o100}
+    return pack(contents, mode=lambda name: 0o755 if name in executable else 0o644)

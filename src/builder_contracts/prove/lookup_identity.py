@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from builder_contracts.prove import bucket
-from builder_contracts.prove.publish_attempt import is_unknown, unknown_reader
+from builder_contracts.prove.publish_attempt import IDENTITIES, is_unknown, unknown_reader
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.services.principals import ANONYMOUS, READER, WRITER
 
 if TYPE_CHECKING:
+    from builder_contracts.prove.endpoints import Endpoint
     from builder_contracts.prove.testbed import Testbed
 
 
@@ -20,6 +21,11 @@ class LookupIdentity:
 
     name: str
     no_reader: Unavailable | None = None
+
+    def lacking(self, endpoint: Endpoint) -> dict[str, Unavailable]:
+        """The identities as which nothing can be attempted, and why."""
+        lacking = {name: lost for name in IDENTITIES if (lost := endpoint.lacks(name))}
+        return lacking if self.no_reader is None else {**lacking, READER: self.no_reader}
 
 
 def choose(bench: Testbed, role: str) -> LookupIdentity:
@@ -43,30 +49,20 @@ def choose(bench: Testbed, role: str) -> LookupIdentity:
 
 def _read(bench: Testbed, role: str, identity: str) -> dict[str, Any]:
     """A request to read that a server answers to everybody whom it knows, whatever it holds."""
-    url, nonce = bench.endpoints[role].url, bench.nonce()
-    http = {
-        "kind": "http",
-        "method": "HEAD",
-        "headers": bench.headers(role, identity),
-        "trust": bench.certificate(role),
-    }
+    nonce = bench.nonce()
     match role:
         case "nix":
-            return {**http, "url": f"{url}/nix-cache-info"}
+            return bench.http_request(role, identity, "nix-cache-info", method="HEAD")
         case "registry":
             # The end point by which a client finds out whether it is logged in (distribution's API, "API version check").
-            return {**http, "method": "GET", "url": f"{url}/v2/"}
+            return bench.http_request(role, identity, "v2/")
         case "bazel-grpc":
-            return {
-                **bench.grpc_call(role, identity),
-                "call": "FindMissingBlobs",
-                "hash": nonce * 2,
-                "size": 1,
-            }
+            call = bench.grpc_call(role, identity)
+            return {**call, "call": "FindMissingBlobs", "hash": nonce * 2, "size": 1}
         case "bazel-http":
-            return {**http, "url": f"{url}/cas/{nonce * 2}"}
+            return bench.http_request(role, identity, f"cas/{nonce * 2}", method="HEAD")
         case "state":
-            return {**http, "method": "GET", "url": f"{url}/proof-{nonce}"}
+            return bench.http_request(role, identity, f"proof-{nonce}")
         case "objects":
             return bucket.s3_request(bench, identity, "get_object", Key=f"proof-{nonce}")
         case _:

@@ -114,63 +114,40 @@ def plain_http(request: dict[str, Any]) -> Answer:
         return answer("LOST", str(error))
 
 
+def put(url: str, body: bytes, headers: dict[str, str], trust: str) -> Answer:
+    encoded = base64.b64encode(body).decode()
+    return http({"url": url, "method": "PUT", "headers": headers, "body": encoded, "trust": trust})
+
+
 def push(request: dict[str, Any]) -> Answer:
     """A whole push of one small layer to a registry; the answer of the first step that was not accepted."""
     base, name, headers = request["url"], request["name"], request.get("headers", {})
-    trust = request.get("trust", "")
+    trust, uploads = request.get("trust", ""), f"{base}/v2/{name}/blobs/uploads/"
     layer = base64.b64decode(request["body"])
     config = b"{}"
     for blob in (layer, config):
-        opened = http(
-            {
-                "url": f"{base}/v2/{name}/blobs/uploads/",
-                "method": "POST",
-                "headers": headers,
-                "body": "",
-                "trust": trust,
-            }
-        )
+        opened = http({"url": uploads, "method": "POST", "headers": headers, "body": "", "trust": trust})
         if opened["status"] != "202":
             return {**opened, "detail": f"upload start: {opened['detail']}"}
-        location = urllib.parse.urljoin(f"{base}/v2/{name}/blobs/uploads/", opened["location"])
+        location = urllib.parse.urljoin(uploads, opened["location"])
         credentials = headers if origin(location) == origin(base) else {}
-        uploaded = http(
-            {
-                "url": location + ("&" if "?" in location else "?") + "digest=" + digest(blob),
-                "method": "PUT",
-                "headers": {**credentials, "Content-Type": "application/octet-stream"},
-                "body": base64.b64encode(blob).decode(),
-                "trust": trust,
-            }
-        )
+        location += ("&" if "?" in location else "?") + "digest=" + digest(blob)
+        uploaded = put(location, blob, {**credentials, "Content-Type": "application/octet-stream"}, trust)
         if uploaded["status"] != "201":
             return {**uploaded, "detail": f"upload: {uploaded['detail']}"}
     kind = "application/vnd.oci.image.manifest.v1+json"
+
+    def described(media: str, blob: bytes) -> dict[str, Any]:
+        return {"mediaType": f"application/vnd.oci.image.{media}", "digest": digest(blob), "size": len(blob)}
+
     manifest = {
         "schemaVersion": 2,
         "mediaType": kind,
-        "config": {
-            "mediaType": "application/vnd.oci.image.config.v1+json",
-            "digest": digest(config),
-            "size": 2,
-        },
-        "layers": [
-            {
-                "mediaType": "application/vnd.oci.image.layer.v1.tar",
-                "digest": digest(layer),
-                "size": len(layer),
-            }
-        ],
+        "config": described("config.v1+json", config),
+        "layers": [described("layer.v1.tar", layer)],
     }
-    return http(
-        {
-            "url": f"{base}/v2/{name}/manifests/proof",
-            "method": "PUT",
-            "headers": {**headers, "Content-Type": kind},
-            "body": base64.b64encode(json.dumps(manifest).encode()).decode(),
-            "trust": trust,
-        }
-    )
+    url = f"{base}/v2/{name}/manifests/proof"
+    return put(url, json.dumps(manifest).encode(), {**headers, "Content-Type": kind}, trust)
 
 
 def digest(blob: bytes) -> str:
@@ -325,16 +302,9 @@ def poison_http(request: dict[str, Any]) -> Answer:
     result.output_files[0].digest.CopyFrom(own)
     result.output_files[0].contents = b""
     for path, body in ((f"cas/{own.hash}", blob), (f"ac/{request['hash']}", result.SerializeToString())):
-        put = http(
-            {
-                "url": f"{base}/{path}",
-                "method": "PUT",
-                "headers": headers,
-                "body": base64.b64encode(body).decode(),
-            }
-        )
-        if put["status"] not in ("200", "201", "204"):
-            return put
+        written = put(f"{base}/{path}", body, headers, "")
+        if written["status"] not in ("200", "201", "204"):
+            return written
     return answer("OK", own.hash)
 
 

@@ -64,6 +64,12 @@ def is_accepted(answer: str) -> bool:
     return answer_status(answer) in ("200", "201", "202", "204", "OK")
 
 
+def is_no_response(answer: str) -> bool:
+    """Return whether a server did not answer, or failed to: that shows nothing of its rules."""
+    status = answer_status(answer)
+    return status == "LOST" or (len(status) == 3 and status.startswith("5"))
+
+
 def is_unknown(answer: str) -> bool:
     """Return whether a server does not know who asks: credentials that are missing or wrong, not rights that are."""
     return answer_status(answer) in ("401", "UNAUTHENTICATED", "InvalidAccessKeyId", "SignatureDoesNotMatch")
@@ -84,7 +90,7 @@ def is_put_unsupported(answer: str) -> bool:
 def put_unsupported(url: str) -> Unavailable:
     """Return the reason why such a server proves nothing."""
     reason = "its upload protocol is neither that nor Attic's"
-    return Unavailable(f"{url} does not accept HTTP PUT uploads: {reason}", provable_here=False)
+    return Unavailable.never(f"{url} does not accept HTTP PUT uploads: {reason}")
 
 
 def with_control(

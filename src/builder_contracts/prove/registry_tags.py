@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from builder_contracts.prove.leftovers import remove
 from builder_contracts.prove.testbed import Testbed
@@ -19,14 +20,15 @@ MANIFESTS = ", ".join(
 )
 
 
+def manifest(bench: Testbed, identity: str, repository: str) -> dict[str, Any]:
+    """A request of an identity whether the tag of a repository is there."""
+    path, accept = f"v2/{repository}/manifests/{TAG}", {"Accept": MANIFESTS}
+    return bench.http_request("registry", identity, path, method="HEAD", headers=accept)
+
+
 def remove_tags(bench: Testbed, repositories: Sequence[str]) -> str:
     """Remove the tag of these repositories from a deployed registry; return what became of them."""
-    url = bench.endpoints["registry"].url
-    headers = {**bench.headers("registry", WRITER), "Accept": MANIFESTS}
-    requests = [
-        {"kind": "http", "url": f"{url}/v2/{repository}/manifests/{TAG}", "headers": headers}
-        for repository in repositories
-    ]
+    requests = [manifest(bench, WRITER, repository) for repository in repositories]
     # A registry deletes a manifest by its digest only.
     return remove(
         bench,

@@ -7,7 +7,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 
 from builder_contracts.contract.model import Clause, Contract
@@ -57,12 +56,9 @@ def roles(contract: Contract, clauses: Iterable[Clause]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-@dataclass(frozen=True)
-class _PlannedExperiment:
-    """An experiment, and what becomes of its clauses if it cannot be carried out."""
-
-    experiment: Callable[[], None]
-    lose: Callable[[Unavailable], None]
+Experiment = Callable[[], None]
+Lose = Callable[[Unavailable], None]
+"""What becomes of the clauses of an experiment that cannot be carried out."""
 
 
 class ExperimentSchedule:
@@ -94,16 +90,16 @@ class ExperimentSchedule:
             self._lose_role(role, lost)
         roles = list(self.bench.endpoints)
         with ThreadPoolExecutor(max_workers=4, thread_name_prefix=f"prove-{self.contract.name}") as pool:
-            for future in [pool.submit(self._carry_out, planned) for planned in self._plan(roles)]:
+            for future in [pool.submit(self._carry_out, *planned) for planned in self._plan(roles)]:
                 future.result()
         self._mark_dead_services(roles)
         if any(isinstance(promise, NoSecrets) for promise in self.promises):
-            self._carry_out(_PlannedExperiment(partial(self._search, roles), self._lose_search))
+            self._carry_out(partial(self._search, roles), self._lose("scan"))
         self.records.seconds = time.monotonic() - started_at
         self.records.leftovers = sum(self.bench.left_behind, Leftovers())
         return self.records
 
-    def _plan(self, roles: Sequence[str]) -> Iterator[_PlannedExperiment]:
+    def _plan(self, roles: Sequence[str]) -> Iterator[tuple[Experiment, Lose]]:
         """Yield the experiments that can run in parallel."""
         caches = [role for role in self.contract.document.get("caches", {}) if role.startswith("bazel")]
         # The first canary of a tool also feeds the proofs of its caches and targets.
@@ -118,33 +114,33 @@ class ExperimentSchedule:
             if first and canary.tool == "nix" and self._needs(name, *{"nix"} & {*roles}):
                 cached = "nix" in roles
                 lose = partial(self._lose_nix, canary) if cached else lose_canary
-                yield _PlannedExperiment(partial(self._nix, canary, cached=cached), lose)
+                yield partial(self._nix, canary, cached=cached), lose
             elif first and canary.tool == "bazel" and {*caches} & {*roles} and self._needs(name, *caches):
                 for index, role in enumerate(role for role in caches if role in roles):
-                    yield _PlannedExperiment(
+                    yield (
                         partial(self._bazel, canary, role, first=not index),
                         partial(self._lose_bazel, canary, role, first=not index),
                     )
             elif first and canary.tool == "docker" and self._needs(name, *{"registry"} & {*roles}):
                 pushed = "registry" in roles
                 lose = partial(self._lose_image, canary) if pushed else lose_canary
-                yield _PlannedExperiment(partial(self._image, canary, pushed=pushed), lose)
+                yield partial(self._image, canary, pushed=pushed), lose
             elif self._is_promised(name):
-                yield _PlannedExperiment(partial(self._build_only, canary), lose_canary)
+                yield partial(self._build_only, canary), lose_canary
         targets = [role for role in self.contract.document.get("publication", {}) if role in roles]
         if others := self._targets_without_client(targets):
-            yield _PlannedExperiment(partial(self._publication, others), partial(self._lose_attempts, others))
+            yield partial(self._publication, others), partial(self._lose_attempts, others)
         if "objects" in targets:
-            yield _PlannedExperiment(self._state, self._lose_state)
+            yield self._state, self._lose("state")
         if "state" in targets:
-            yield _PlannedExperiment(self._http_state, self._lose_http_state)
+            yield self._http_state, self._lose("http_state")
 
-    def _carry_out(self, planned: _PlannedExperiment) -> None:
+    def _carry_out(self, experiment: Experiment, lose: Lose) -> None:
         """Carry out one experiment. If it fails, its clauses are unproven for that reason, and the others continue."""
         try:
-            planned.experiment()
+            experiment()
         except Exception as error:
-            planned.lose(self._why(error))
+            lose(self._why(error))
 
     def _why(self, error: Exception) -> Unavailable:
         if isinstance(error, StepFailed):
@@ -182,9 +178,9 @@ class ExperimentSchedule:
         elif role.startswith("bazel"):
             self.records.bazel[role] = lost
         elif role == "objects":
-            self._lose_state(lost)
+            self.records.state = lost
         elif role == "state":
-            self._lose_http_state(lost)
+            self.records.http_state = lost
         for identity in IDENTITIES:
             self.records.attempts[(role, identity)] = lost
 
@@ -197,9 +193,7 @@ class ExperimentSchedule:
         self.records.bazel[role] = lost
         if first:
             # Without the cache the class can still build, so prove that alone.
-            self._carry_out(
-                _PlannedExperiment(partial(self._build_uncached, canary), partial(self._lose_canary, canary))
-            )
+            self._carry_out(partial(self._build_uncached, canary), partial(self._lose_canary, canary))
 
     def _lose_image(self, canary: Canary, lost: Unavailable) -> None:
         self._lose_canary(canary, lost)
@@ -210,14 +204,9 @@ class ExperimentSchedule:
             for identity in IDENTITIES:
                 self.records.attempts.setdefault((target, identity), lost)
 
-    def _lose_state(self, lost: Unavailable) -> None:
-        self.records.state = lost
-
-    def _lose_http_state(self, lost: Unavailable) -> None:
-        self.records.http_state = lost
-
-    def _lose_search(self, lost: Unavailable) -> None:
-        self.records.scan = lost
+    def _lose(self, record: str) -> Lose:
+        """What makes a whole record unavailable."""
+        return partial(setattr, self.records, record)
 
     def _lose_canary(self, canary: Canary, lost: Unavailable) -> None:
         """Make every clause of a canary that was not checked yet unproven for this reason."""
@@ -238,13 +227,13 @@ class ExperimentSchedule:
         return (*self.bench.paths, nix.STORE)
 
     def _nix(self, canary: Canary, *, cached: bool) -> None:
-        results: CheckResults = {}
-        self.records.canaries[canary.name] = CanaryRecord(canary.name, results)
+        results = self._open(canary)
         published = None
         try:
             with self.bench.fresh("build") as plain:
                 job, started_at, nonce = nix.config(plain), time.time(), self.bench.nonce()
                 try:
+                    self._stage(job, canary, nonce)
                     self._flake(job, canary, nonce, results)
                     if not cached:
                         return
@@ -272,6 +261,17 @@ class ExperimentSchedule:
             if published is not None:
                 self._published(published)
 
+    def _open(self, canary: Canary) -> CheckResults:
+        """The results of a canary, of which those that are not there when its experiment ends are lost."""
+        results: CheckResults = {}
+        self.records.canaries[canary.name] = CanaryRecord(canary.name, results)
+        return results
+
+    def _stage(self, job: ProofJob, canary: Canary, nonce: str) -> str:
+        """Copy a canary into a job, with this nonce."""
+        job.stage(canary.folder, canary.inputs, {canary.nonce: f"{nonce}\n".encode()})
+        return nonce
+
     def _published(self, published: nix.Published) -> None:
         """Take back what was published, and record what the attempts at it got."""
         try:
@@ -290,7 +290,6 @@ class ExperimentSchedule:
 
     def _flake(self, job: ProofJob, canary: Canary, nonce: str, results: CheckResults) -> None:
         """Build a flake in a job with Nix's configuration, and check what only Nix can show."""
-        job.stage(canary.folder, canary.inputs, {canary.nonce: f"{nonce}\n".encode()})
         # Before the build, which would update the lock silently.
         results["lock"] = flake.lock(job)
         built = self._build(job, canary, nonce, results)
@@ -320,11 +319,9 @@ class ExperimentSchedule:
             self._build_uncached(canary)
 
     def _build_uncached(self, canary: Canary) -> None:
-        results: CheckResults = {}
-        self.records.canaries[canary.name] = CanaryRecord(canary.name, results)
+        results = self._open(canary)
         with self.bench.fresh(canary.name) as job:
-            nonce = self.bench.nonce()
-            job.stage(canary.folder, canary.inputs, {canary.nonce: f"{nonce}\n".encode()})
+            nonce = self._stage(job, canary, self.bench.nonce())
             if canary.tool == "bazel" and job.shared:
                 bazel.settle(job)
             self._build(job, canary, nonce, results)
@@ -365,11 +362,9 @@ class ExperimentSchedule:
             self.records.canaries[canary.name] = CanaryRecord(canary.name, results)
 
     def _image(self, canary: Canary, *, pushed: bool) -> None:
-        results: CheckResults = {}
-        self.records.canaries[canary.name] = CanaryRecord(canary.name, results)
+        results = self._open(canary)
         with self.bench.fresh("image") as job:
-            nonce = self.bench.nonce()
-            job.stage(canary.folder, canary.inputs, {canary.nonce: f"{nonce}\n".encode()})
+            nonce = self._stage(job, canary, self.bench.nonce())
             before = docker_push.find_image(job) if job.shared else ""
             try:
                 self._build(job, canary, nonce, results)
@@ -385,9 +380,8 @@ class ExperimentSchedule:
         self.records.canaries[canary.name] = (
             prove(self.bench, canary, self.kernel)
             if isinstance(self.bench, ContainerTestbed)
-            else Unavailable(
-                "kernels are built and booted in dedicated containers; use --runner docker",
-                provable_here=False,
+            else Unavailable.never(
+                "kernels are built and booted in dedicated containers; use --runner docker"
             )
         )
 
@@ -423,11 +417,7 @@ class ExperimentSchedule:
         """Raw requests from the network position of a runner."""
         with self.bench.fresh("publish") as job:
             for target in targets:
-                self._carry_out(
-                    _PlannedExperiment(
-                        partial(self._target, target, job), partial(self._lose_attempts, [target])
-                    )
-                )
+                self._carry_out(partial(self._target, target, job), partial(self._lose_attempts, [target]))
 
     def _target(self, target: str, job: ProofJob) -> None:
         with self.bench.relying_on(target):

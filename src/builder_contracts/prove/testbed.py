@@ -134,6 +134,26 @@ class Testbed(ABC):
         """Describe who reads what the writer wrote."""
         return SECOND if self.headers(role, WRITER) == self.headers(role, reader) else ANOTHER
 
+    def http_request(
+        self,
+        role: str,
+        name: str,
+        path: str,
+        *,
+        method: str = "GET",
+        body: str | bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """A request of that identity for a path below the URL of a role. Raises StepFailed."""
+        return {
+            "kind": "http",
+            "method": method,
+            "url": f"{self.endpoints[role].url}/{path}",
+            "headers": {**self.headers(role, name), **(headers or {})},
+            "trust": self.certificate(role),
+            **({} if body is None else {"body": encode_body(body)}),
+        }
+
     def grpc_call(self, role: str, name: str) -> dict[str, Any]:
         """What every call of that identity over gRPC has."""
         endpoint = self.endpoints[role]

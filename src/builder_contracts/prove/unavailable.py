@@ -14,3 +14,8 @@ class Unavailable:
 
     reason: str
     provable_here: bool = True
+
+    @classmethod
+    def never(cls, reason: str) -> Unavailable:
+        """What this environment can never prove."""
+        return cls(reason, provable_here=False)

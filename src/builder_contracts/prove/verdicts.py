@@ -48,9 +48,7 @@ def find(promise: ProofPromise, records: ProofRecords) -> Witnessed:
             if isinstance(record, Unavailable):
                 return unavailable(record)
             return judge_check(
-                record.results.get(
-                    show, Unavailable(f"the tool of {canary} cannot show it", provable_here=False)
-                )
+                record.results.get(show, Unavailable.never(f"the tool of {canary} cannot show it"))
             )
         case _:
             assert_never(promise)

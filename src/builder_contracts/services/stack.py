@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
-import tarfile
 import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +17,7 @@ from docker.types import EndpointConfig
 from builder_contracts.runner.docker import engine
 from builder_contracts.runner.docker.cleanup import RunLabels, remove_container
 from builder_contracts.runner.docker.network import SERVICES_IMAGE
+from builder_contracts.runner.file_archive import pack
 from builder_contracts.runner.protocol import CompletedCommand
 from builder_contracts.services.catalog import CONF, ServiceSpec
 
@@ -241,21 +240,11 @@ class ServiceStack:
             raise docker.errors.ImageNotFound(engine.absent(SERVICES_IMAGE)) from None
         container = engine.field(created, "Id", of=str)
         if files:
-            self._api.put_archive(container, CONF, _archive(files))
+            contents = {name: text.encode() for name, text in files.items()}
+            # Only the services' user can read them.
+            self._api.put_archive(container, CONF, pack(contents, owner=_USER, mode=0o400))
         self._api.start(container)
         return container
-
-
-def _archive(files: Mapping[str, str]) -> bytes:
-    """Files as a tar archive that only the services' user can read."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, text in files.items():
-            raw = text.encode()
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode, entry.uid, entry.gid = len(raw), 0o400, _USER, _USER
-            archive.addfile(entry, io.BytesIO(raw))
-    return buffer.getvalue()
 
 
 def json_lines(raw: bytes) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from builder_contracts.prove.testbed import Testbed, encode_body
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.runner.protocol import CompletedCommand
 from builder_contracts.services.catalog import DATA
-from builder_contracts.services.principals import WRITER
+from builder_contracts.services.principals import ANONYMOUS, WRITER
 
 DEADLINE = 180
 POISON = b"poisoned: nobody built this\n"
@@ -310,19 +310,11 @@ def _look(bench: Testbed, role: str, looker: str, run: BazelRun, *, every: bool)
     if not all(spawn.digest for spawn in actions):
         # Bazel computes the key of an action for a cache only.
         return StoreLookup(False, "Bazel used no cache, so none of its results can be in the store")
-    url = bench.endpoints[role].url
     if role == "bazel-http":
         # The run's own cache permits anonymous reads, which are more independent of a build than its reader.
-        headers = {} if bench.endpoints[role].service else bench.headers(role, looker)
-        requests: list[dict[str, object]] = [
-            {
-                "kind": "http",
-                "method": "HEAD",
-                "url": f"{url}/ac/{spawn.digest}",
-                "headers": headers,
-                "trust": bench.certificate(role),
-            }
-            for spawn in actions
+        reader = ANONYMOUS if bench.endpoints[role].service else looker
+        requests = [
+            bench.http_request(role, reader, f"ac/{spawn.digest}", method="HEAD") for spawn in actions
         ]
         present_statuses, absent_statuses = {"200"}, {"404"}
     else:

@@ -120,9 +120,7 @@ def load(folder: Path) -> Canary:
         raise InputError(
             [
                 Problem(
-                    Location(str(path)),
-                    f"no such canary: {folder.name}",
-                    f"create {path}, or fix the name",
+                    Location(str(path)), f"no such canary: {folder.name}", f"create {path}, or fix the name"
                 )
             ]
         )

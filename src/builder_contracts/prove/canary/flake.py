@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builder_contracts.prove.check_result import CheckResult
+from builder_contracts.prove.check_result import CheckResult, failed, passed
 from builder_contracts.prove.job import ProofJob, format_completed
 from builder_contracts.prove.unavailable import Unavailable
 
@@ -27,15 +27,14 @@ def rebuild(job: ProofJob) -> CheckResult | Unavailable:
     if rebuilt.status is None:
         return Unavailable(f"the rebuild did not complete: {rebuilt.ended}")
     if rebuilt.status != 0:
-        return CheckResult(
-            False,
+        return failed(
             f"the rebuild differs: {format_completed(rebuilt)}",
             "the output contains a time, a random value or a host name",
             witnesses,
         )
     if not checked:
         return Unavailable("Nix did not report comparing any output")
-    return CheckResult(True, f"{checked} outputs rebuilt bit for bit identical", "", witnesses)
+    return passed(f"{checked} outputs rebuilt bit for bit identical", witnesses)
 
 
 def pure(job: ProofJob) -> CheckResult | Unavailable:
@@ -55,29 +54,24 @@ def pure(job: ProofJob) -> CheckResult | Unavailable:
         lost = next(run for run in (first, second, impure) if run.status is None)
         return Unavailable(f"an evaluation did not complete: {lost.ended}")
     if first.status != 0 or second.status != 0:
-        return CheckResult(
-            False,
+        return failed(
             f"evaluation failed: {format_completed(first if first.status else second)}",
             "it depends on something outside its inputs",
             witnesses,
         )
     if not rejected:
-        return CheckResult(
-            False,
+        return failed(
             "Nix evaluates an expression that reads /etc/hostname",
             "pure evaluation is disabled in this image",
             witnesses,
         )
     if first.stdout != second.stdout:
-        return CheckResult(
-            False,
+        return failed(
             "a different environment produces a different derivation",
             "the flake uses builtins.getEnv, currentTime or a path outside itself",
             witnesses,
         )
-    return CheckResult(
-        True, "same derivation in a different environment; impure reads rejected", "", witnesses
-    )
+    return passed("same derivation in a different environment; impure reads rejected", witnesses)
 
 
 def lock(job: ProofJob) -> CheckResult | Unavailable:
@@ -96,10 +90,9 @@ def lock(job: ProofJob) -> CheckResult | Unavailable:
     if control.status == 0:
         return Unavailable("Nix also accepts a missing lock file, so acceptance proves nothing")
     if checked.status != 0:
-        return CheckResult(
-            False,
+        return failed(
             f"flake.lock is out of date: {format_completed(checked)}",
             "run 'nix flake lock' and commit flake.lock",
             witnesses,
         )
-    return CheckResult(True, "flake.lock is up to date", "", witnesses)
+    return passed("flake.lock is up to date", witnesses)

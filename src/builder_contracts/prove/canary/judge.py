@@ -8,7 +8,7 @@ import tarfile
 from builder_contracts.contract.quantities import human_bytes
 from builder_contracts.prove.canary.definition import Canary
 from builder_contracts.prove.canary.record import Artifacts, CanaryProducts
-from builder_contracts.prove.check_result import CheckResult
+from builder_contracts.prove.check_result import CheckResult, failed, passed
 from builder_contracts.prove.job import format_completed
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.runner.command_end import is_deadline, is_out_of_memory
@@ -26,33 +26,29 @@ def judge_builds(
     if status is None:
         return _did_not_complete(output, others)
     if status != 0:
-        return CheckResult(
-            False,
+        return failed(
             f"the build exited with status {status}: {output}",
             "run the command from canary.yaml in the image by hand",
         )
     if isinstance(products, Unavailable):
         return products
     if products.undelivered:
-        return CheckResult(
-            False,
+        return failed(
             f"the build succeeded, but {products.undelivered}",
             "fix 'artifacts' in canary.yaml, or the command",
         )
     budget = canary.budget
     costs = (
-        ("cold_seconds", products.seconds, budget.seconds),
-        ("peak_memory_bytes", products.memory, budget.memory),
-        ("disk_bytes", products.disk, budget.disk),
+        ("time", "cold_seconds", products.seconds, budget.seconds),
+        ("memory", "peak_memory_bytes", products.memory, budget.memory),
+        ("disk", "disk_bytes", products.disk, budget.disk),
     )
-    measures = tuple(Measurement(name, spent, allowed) for name, spent, allowed in costs if spent is not None)
+    measures = tuple(
+        Measurement(name, spent, allowed) for _, name, spent, allowed in costs if spent is not None
+    )
     over = [
         f"{_amount(resource, spent)} of {resource} (budget {_amount(resource, allowed)})"
-        for resource, spent, allowed in (
-            ("time", products.seconds, budget.seconds),
-            ("memory", products.memory, budget.memory),
-            ("disk", products.disk, budget.disk),
-        )
+        for resource, _, spent, allowed in costs
         if spent is not None and allowed is not None and spent > allowed
     ]
     if over:
@@ -60,18 +56,10 @@ def judge_builds(
         late_only = len(over) == 1 and products.seconds > budget.seconds
         if late_only and (busy := _busy(others)):
             return Unavailable(f"{observed}, {busy}")
-        return CheckResult(
-            False,
-            observed,
-            "reduce the cost, or raise the budget in canary.yaml",
-            measures=measures,
-        )
+        return failed(observed, "reduce the cost, or raise the budget in canary.yaml", measures=measures)
     if unmeasured := [
         resource
-        for resource, spent, allowed in (
-            ("memory", products.memory, budget.memory),
-            ("disk", products.disk, budget.disk),
-        )
+        for resource, _, spent, allowed in costs
         if spent is None and allowed is not None and not (resource == "memory" and products.shared)
     ]:
         reason = products.unmeasured or "the host does not report it"
@@ -86,8 +74,7 @@ def judge_builds(
     if products.shared:
         cost = f"{disk} of disk (memory is not measured on a shared machine)"
         origin = "the job's directory"
-    return CheckResult(
-        True,
+    return passed(
         f"built in {products.seconds:.1f} s with {cost}, within budget",
         witnesses=(
             f"client: {' '.join(canary.command)} exited with status 0",
@@ -110,9 +97,9 @@ def _did_not_complete(output: str, others: float | None) -> CheckResult | Unavai
     if is_deadline(output):
         if busy := _busy(others):
             return Unavailable(f"{observed}, {busy}")
-        return CheckResult(False, observed, "raise the budget, or find out what it waits for")
+        return failed(observed, "raise the budget, or find out what it waits for")
     if is_out_of_memory(output):
-        return CheckResult(False, observed, "raise the class's memory limit, or build with fewer jobs")
+        return failed(observed, "raise the class's memory limit, or build with fewer jobs")
     return Unavailable(observed)
 
 
@@ -127,7 +114,7 @@ def judge_runs(canary: Canary, products: CanaryProducts | Unavailable) -> CheckR
     if products.undelivered:
         return Unavailable(products.undelivered)
     if products.ran is None:
-        return Unavailable(f"canary.yaml of {canary.name} has no 'run'", provable_here=False)
+        return Unavailable.never(f"canary.yaml of {canary.name} has no 'run'")
     command = " ".join(canary.run)
     if products.ran.status is None:
         return Unavailable(f"{command} did not complete: {format_completed(products.ran)}")
@@ -138,13 +125,12 @@ def judge_runs(canary: Canary, products: CanaryProducts | Unavailable) -> CheckR
         f"nonce: {products.nonce}, made for this run",
     )
     if products.ran.status != 0 or expected not in text:
-        return CheckResult(
-            False,
+        return failed(
             f"{command} failed: {format_completed(products.ran)}",
             f"the program should print {expected!r}",
             witnesses,
         )
-    return CheckResult(True, f"{command} printed {expected!r}", "", witnesses)
+    return passed(f"{command} printed {expected!r}", witnesses)
 
 
 def judge_artifacts(
@@ -167,26 +153,21 @@ def check_completeness(
     for name, entry in artifacts.items():
         if isinstance(entry, tarfile.TarInfo) and not entry.isdir():
             kind = f"a link to {entry.linkname}" if entry.issym() or entry.islnk() else "not a regular file"
-            return CheckResult(False, f"{name} is {kind}, so it does not survive the transfer", likely)
+            return failed(f"{name} is {kind}, so it does not survive the transfer", likely)
     for name, content in files.items():
         for path in builder_paths:
             if path.encode() in content:
-                return CheckResult(False, f"{name} contains {path}, which exists only on the builder", likely)
+                return failed(f"{name} contains {path}, which exists only on the builder", likely)
         if not content:
-            return CheckResult(
-                False, f"{name} is empty", "the build wrote nothing to it; check the build log"
-            )
+            return failed(f"{name} is empty", "the build wrote nothing to it; check the build log")
     missing = [
         path for path in expected if not any(name == path or name.startswith(f"{path}/") for name in files)
     ]
     if missing:
-        return CheckResult(
-            False, f"missing artifacts: {', '.join(missing)}", "fix 'artifacts' or the command"
-        )
+        return failed(f"missing artifacts: {', '.join(missing)}", "fix 'artifacts' or the command")
     size = sum(map(len, files.values()))
     digests = (f"{name} sha256:{hashlib.sha256(files[name]).hexdigest()[:16]}…" for name in sorted(files))
-    return CheckResult(
-        True,
+    return passed(
         f"{len(files)} files, {size} bytes, no links, no references to {' or '.join(builder_paths)}",
         witnesses=(
             f"client: delivered {', '.join(sorted(artifacts))[:300]}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from builder_contracts.prove.http_state.record import HttpStateRecord
-from builder_contracts.prove.publish_attempt import is_accepted, is_unknown, unknown_reader
+from builder_contracts.prove.publish_attempt import is_accepted, is_no_response, is_unknown, unknown_reader
 from builder_contracts.prove.state_reply import StateReply, judge_race
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.prove.witnessed import Witnessed, unavailable
@@ -47,7 +47,7 @@ def _not_shown(
     """Why these steps show nothing: a reply is missing, or a control was not accepted."""
     for step in (*answered, *accepted):
         reply = _reply(record, step)
-        if reply.status == "LOST" or (len(reply.status) == 3 and reply.status.startswith("5")):
+        if is_no_response(reply.status):
             return unproven(f"the server did not answer the step {step}: {reply}")
     for step in accepted:
         if not is_accepted(_reply(record, step).status):

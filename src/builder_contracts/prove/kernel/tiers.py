@@ -25,6 +25,7 @@ from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.runner.docker import engine
 from builder_contracts.runner.docker.cleanup import remove_container
 from builder_contracts.runner.docker.runner import DockerRunner
+from builder_contracts.runner.file_archive import pack
 from builder_contracts.services import nginx
 from builder_contracts.services.catalog import DATA, NGINX, ServiceContainer, ServiceSpec
 from builder_contracts.services.principals import Credentials, Principal
@@ -35,6 +36,7 @@ BOOT_IMAGE = "builder-contracts/linux-xr-boot:latest"
 CACHE = "compiler-cache"
 CACHE_ALIAS = "compiler-cache.linux-xr.svc.cluster.local"
 _MAX_STDERR = 200_000
+_TIERS = ("unpack", "patches", "configure", "cold", "warm", "server", "package", "boot")
 
 
 def compiler_cache(credentials: Credentials) -> ServiceSpec:
@@ -129,18 +131,13 @@ def run(
         jobs = max(1, (bench.plan.cpu_limit or bench.about.cpus * 1000) // 1000)
     log = _Story(bench, recipe, nonce, jobs, say, "gcc" if cold_only else "ccache gcc")
     started_at = time.monotonic()
-    with contextlib.suppress(_Stopped):
-        log.run_tiers(cold_only=cold_only)
+    log.run_tiers(cold_only=cold_only)
     say(f"linux-xr: finished in {time.monotonic() - started_at:.0f} s")
     return log.record()
 
 
-class _Stopped(Exception):
-    """Later tiers have nothing to work on."""
-
-
 class _Story:
-    """One run of the canary, tier by tier. What was not reached stays Lost with the reason."""
+    """One run of the canary, tier by tier. What was not reached is unavailable for the reason that ended the run."""
 
     def __init__(
         self,
@@ -153,15 +150,8 @@ class _Story:
     ) -> None:
         self.compiler = compiler
         self.bench, self.recipe, self.nonce, self.jobs, self.say = bench, recipe, nonce, jobs, say
-        unreached = Unavailable("the step was not reached")
-        self.unpack: TierStep | Unavailable = unreached
-        self.patches: TierStep | Unavailable | None = unreached
-        self.configure: TierStep | Unavailable = unreached
-        self.cold: KernelBuild | Unavailable = unreached
-        self.warm: KernelBuild | Unavailable = unreached
-        self.server: CacheServer | Unavailable = unreached
-        self.package: TierStep | Unavailable = unreached
-        self.boot: Boot | Unavailable = unreached
+        self.tiers: dict[str, Any] = {}
+        self.lost = Unavailable("the step was not reached")
 
     def record(self) -> KernelRecord:
         bench, recipe = self.bench, self.recipe
@@ -172,50 +162,29 @@ class _Story:
             devices=recipe.devices,
             folder=f"{bench.home}/linux-xr",
             limit=limit,
-            unpack=self.unpack,
-            patches=self.patches,
-            configure=self.configure,
-            cold=self.cold,
-            warm=self.warm,
-            server=self.server,
-            package=self.package,
-            boot=self.boot,
             capacity=f": the host has {human_bytes(bench.about.memory)}"
             if limit and limit >= bench.about.memory
             else "",
+            **{name: self.tiers.get(name, self.lost) for name in _TIERS},
         )
 
     def run_tiers(self, *, cold_only: bool) -> None:
-        with contextlib.ExitStack() as stack:
-            try:
-                if not cold_only:
-                    self.bench.host.start([compiler_cache(self.bench.credentials)])
-                site = stack.enter_context(self._site("linux-xr-cold", self.bench.credentials.writer))
-            except StepFailed as failed:
-                self._lose(failed.lost)
-                raise _Stopped from None
-            self._prepare(site)
-            self.cold = self._build(site, "build")
-            if not self.cold.step.worked:
-                self._lose(
-                    Unavailable("the cold build failed (see linux-xr-build)"),
-                    "warm",
-                    "server",
-                    "package",
-                    "boot",
-                )
-                raise _Stopped
-            if cold_only:
-                return
-            self.package = self._package(site)
-            self._boot(site)
-        # The first runner is gone by now: the rebuild has the machine for itself, as the cold build had.
-        self._rebuild()
-
-    def _lose(self, lost: Unavailable, *names: str) -> None:
-        for name in names or ("unpack", "patches", "configure", "cold", "warm", "server", "package", "boot"):
-            if getattr(self, name) is not None:
-                setattr(self, name, lost)
+        """Perform the tiers until one fails that the others need."""
+        try:
+            if not cold_only:
+                self.bench.host.start([compiler_cache(self.bench.credentials)])
+            with self._site("linux-xr-cold", self.bench.credentials.writer) as site:
+                self._prepare(site)
+                cold = self.tiers["cold"] = self._build(site, "build")
+                _go_on(cold.step, "the cold build failed (see linux-xr-build)")
+                if cold_only:
+                    return
+                package = self.tiers["package"] = self._package(site)
+                self.tiers["boot"] = self._boot(site, cold, packaged=package.worked)
+            # The first runner is gone by now: the rebuild has the machine for itself, as the cold build had.
+            self._rebuild()
+        except StepFailed as failed:
+            self.lost = failed.lost
 
     @contextlib.contextmanager
     def _site(self, purpose: str, identity: Principal) -> Iterator[KernelSite]:
@@ -244,7 +213,7 @@ class _Story:
 
     def _send(self, container: str, folder: str, files: Mapping[str, bytes], owner: int) -> None:
         try:
-            self.bench.engine_client.api.put_archive(container, folder, packed(files, owner))
+            self.bench.engine_client.api.put_archive(container, folder, pack(files, owner=owner, mode=_mode))
         except engine.LOST as error:
             raise StepFailed("copying the canary into the runner", engine.reason(error)) from None
 
@@ -257,26 +226,18 @@ class _Story:
         )
 
     def _prepare(self, site: KernelSite) -> None:
-        """Source, patches, configuration. Raises _Stopped if there is nothing to build then."""
-        rest = ("configure", "cold", "warm", "server", "package", "boot")
+        """Source, patches, configuration. Raises StepFailed if there is nothing to build then."""
         self.say("patches: unpacking the source")
-        self.unpack = self._unpacked(site)
-        if not self.unpack.worked:
-            self._lose(Unavailable(f"cannot unpack the source: {self.unpack.ended or self.unpack.end}"))
-            raise _Stopped
+        unpack = self._unpacked(site)
+        _go_on(unpack, f"cannot unpack the source: {unpack.ended or unpack.end}")
+        self.tiers |= {"unpack": unpack, "patches": None}
         if site.patches:
             self.say("patches: applying the series")
-            self.patches = site.step("patch", [site.tree, site.patches], tier="patches")
-            if not self.patches.worked:
-                self._lose(Unavailable("the patch series does not apply (see linux-xr-patches)"), *rest)
-                raise _Stopped
-        else:
-            self.patches = None
+            self.tiers["patches"] = site.step("patch", [site.tree, site.patches], tier="patches")
+            _go_on(self.tiers["patches"], "the patch series does not apply (see linux-xr-patches)")
         self.say("configure: merging the fragments")
-        self.configure = self._configured(site)
-        if not self.configure.worked:
-            self._lose(Unavailable("the kernel configuration failed (see linux-xr-configure)"), *rest[1:])
-            raise _Stopped
+        self.tiers["configure"] = self._configured(site)
+        _go_on(self.tiers["configure"], "the kernel configuration failed (see linux-xr-configure)")
 
     def _unpacked(self, site: KernelSite) -> TierStep:
         """Unpack the source, and find out what it brings for itself if it is not the canary's own."""
@@ -340,18 +301,15 @@ class _Story:
                 self.bench.unsearched.append("the packages of linux-xr")
         return step
 
-    def _boot(self, site: KernelSite) -> None:
-        packaged = not isinstance(self.package, Unavailable) and self.package.worked
-        assert not isinstance(self.cold, Unavailable)
-        image = next((name for name in self.cold.images if name != "vmlinux"), "")
+    def _boot(self, site: KernelSite, cold: KernelBuild, *, packaged: bool) -> Boot | Unavailable:
+        image = next((name for name in cold.images if name != "vmlinux"), "")
         path = f"{site.folder}/out/vmlinuz" if packaged else f"{site.build}/{image}"
         content = self._taken(site, path)
         if not content:
-            self.boot = Unavailable(f"cannot copy {path} out of the runner")
-            return
+            return Unavailable(f"cannot copy {path} out of the runner")
         self.say("boot: in an emulated PC")
         origin = "the package" if packaged else "the build"
-        self.boot = boot(self.bench, self.recipe, image_in(content), nonce=self.nonce, origin=origin)
+        return boot(self.bench, self.recipe, image_in(content), nonce=self.nonce, origin=origin)
 
     def _taken(self, site: KernelSite, path: str) -> bytes:
         """A file or folder of the runner as a tar archive; empty when it cannot be had."""
@@ -369,12 +327,11 @@ class _Story:
             with self._site("linux-xr-warm", reader) as site:
                 self._rebuild_in_fresh_runner(site)
                 self.say("rebuild: in a fresh runner, from the compiler cache")
-                self.warm = self._build(site, "rebuild")
-            self.server = count_requests(written, self.bench.access_log(CACHE, since=len(written)))
-        except StepFailed as failed:
-            self._lose(failed.lost, "warm", "server")
+                warm = self._build(site, "rebuild")
+            server = count_requests(written, self.bench.access_log(CACHE, since=len(written)))
         except ServiceDown as down:
-            self._lose(Unavailable(str(down)), "warm", "server")
+            raise StepFailed.of(Unavailable(str(down))) from None
+        self.tiers |= {"warm": warm, "server": server}
 
     def _rebuild_in_fresh_runner(self, site: KernelSite) -> None:
         """The same source and configuration in the fresh runner. Raises Failed."""
@@ -384,6 +341,12 @@ class _Story:
         for step in [*steps, self._configured(site)]:
             if not step.worked:
                 raise StepFailed(f"preparing the rebuild ({step.name})", step.ended or step.end)
+
+
+def _go_on(step: TierStep, reason: str) -> None:
+    """Go on if the step worked. Raises StepFailed with the reason for which later tiers have nothing to work on."""
+    if not step.worked:
+        raise StepFailed.of(Unavailable(reason))
 
 
 def build_environment(recipe: Recipe, nonce: str, build: str) -> dict[str, str]:
@@ -415,21 +378,9 @@ def canary_files(recipe: Recipe) -> dict[str, bytes]:
     return files
 
 
-def packed(files: Mapping[str, bytes], owner: int = 0) -> bytes:
-    """Files as a tar archive of one owner, readable and runnable by all, but for those that begin with a dot."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, content in files.items():
-            entry = tarfile.TarInfo(name)
-            private = name.rpartition("/")[2].startswith(".")
-            entry.size, entry.mode, entry.uid, entry.gid = (
-                len(content),
-                0o600 if private else 0o755,
-                owner,
-                owner,
-            )
-            archive.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
+def _mode(name: str) -> int:
+    """Everybody reads and runs a file, but for those that begin with a dot."""
+    return 0o600 if name.rpartition("/")[2].startswith(".") else 0o755
 
 
 def image_in(archive: bytes, name: str = "") -> bytes:
@@ -476,7 +427,7 @@ def boot(
                 mem_limit="1g",
             ),
         )["Id"]
-        api.put_archive(created, "/srv", packed(files))
+        api.put_archive(created, "/srv", pack(files, mode=_mode))
         api.start(created)
         started_at = time.monotonic()
         completed = bench.ending.run(

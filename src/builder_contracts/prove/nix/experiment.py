@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from builder_contracts.prove import lookup_identity
 from builder_contracts.prove.access_log import AccessLogLine
@@ -29,7 +30,7 @@ from builder_contracts.prove.publish_attempt import (
     put_unsupported,
 )
 from builder_contracts.prove.store_lookup import StoreLookup
-from builder_contracts.prove.testbed import Testbed, encode_body
+from builder_contracts.prove.testbed import Testbed
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.runner.protocol import CompletedCommand
 from builder_contracts.services.principals import ANONYMOUS, READER, WRITER
@@ -102,7 +103,7 @@ def seed(bench: Testbed, job: ProofJob, installable: str) -> Published:
 
 def query_paths(bench: Testbed, paths: Sequence[str]) -> dict[str, str]:
     """The status that the cache returns to a writer for each of these paths. Raises Failed."""
-    replies = bench.ask(_requests(bench, "HEAD", map(_narinfo, paths)))
+    replies = bench.ask(_requests(bench, WRITER, "HEAD", map(_narinfo, paths)))
     return dict(zip(paths, (reply["status"] for reply in replies), strict=True))
 
 
@@ -122,10 +123,9 @@ def publish(bench: Testbed, plain: ProofJob, published: Published) -> None:
         return
     looker = lookup_identity.choose(bench, "nix")
     published.looker = looker.name
+    published.attempts.update(lacking := looker.lacking(endpoint))
     for name in IDENTITIES:
-        lost = endpoint.lacks(name) or (looker.no_reader if name == READER else None)
-        if lost is not None:
-            published.attempts[name] = lost
+        if name in lacking:
             continue
         # Each substitutions a path of its own: what one identity got in, the next would not try to write.
         path = published.path if name == WRITER else _probe(bench, job, name)
@@ -296,23 +296,22 @@ def take_back(bench: Testbed, published: Published) -> str:
     # The cache did not say whether it had these before.
     unsure = {path for path, status in before if status not in ("200", "404")} - written
     names = [_narinfo(path) for path in sorted(written)]
-    replies = bench.undo(_requests(bench, "GET", names))
+    replies = bench.undo(_requests(bench, WRITER, "GET", names))
     nars = {name: _nar(reply) for name, reply in zip(names, replies, strict=True) if reply["status"] != "404"}
     if not nars and not published.put and not unsure:
         return NOTHING_TO_REMOVE
     deleted = [*names, *filter(None, nars.values()), *published.put]
-    bench.undo(_requests(bench, "DELETE", deleted))
-    replies = bench.undo(_requests(bench, "HEAD", deleted))
+    bench.undo(_requests(bench, WRITER, "DELETE", deleted))
+    replies = bench.undo(_requests(bench, WRITER, "HEAD", deleted))
     after = {name: reply["status"] for name, reply in zip(deleted, replies, strict=True)}
     unchecked = [*map(_narinfo, sorted(unsure))]
     unchecked += [f"the NAR that the unreadable {name} refers to" for name, nar in nars.items() if not nar]
     return format_leftovers(bench, "nix", after, unchecked)
 
 
-def _requests(bench: Testbed, method: str, names: Iterable[str]) -> list[dict[str, object]]:
-    """Requests of the writer for what has these names in the cache."""
-    url, headers = bench.endpoints["nix"].url, bench.headers("nix", WRITER)
-    return [{"kind": "http", "method": method, "url": f"{url}/{name}", "headers": headers} for name in names]
+def _requests(bench: Testbed, identity: str, method: str, names: Iterable[str]) -> list[dict[str, Any]]:
+    """Requests of an identity for what has these names in the cache."""
+    return [bench.http_request("nix", identity, name, method=method) for name in names]
 
 
 def _narinfo(path: str) -> str:
@@ -410,10 +409,7 @@ def _attempt(
         line for line in bench.access_log_of(job.address, endpoint.service, since=log_start, expect=frozenset({identity}))
         if line.method == "PUT" and line.identity == identity
     )  # fmt: skip
-    headers = bench.headers("nix", published.looker)
-    replies = bench.ask(
-        [{"kind": "http", "url": f"{endpoint.url}/{name}", "headers": headers} for name in names.values()]
-    )
+    replies = bench.ask(_requests(bench, published.looker, "GET", names.values()))
     lookups = {
         operation: StoreLookup(
             {"200": True, "404": False}.get(reply["status"]), f"narinfo request returned {reply['status']}"
@@ -433,11 +429,8 @@ def _put_by_hand(
     narinfo = (
         f"StorePath: {path}\nURL: {names['nar']}\nCompression: none\nNarHash: sha256:{'0' * 52}\nNarSize: 1\n"
     )
-    put = {"kind": "http", "method": "PUT", "headers": bench.headers("nix", identity)}
-    url = bench.endpoints["nix"].url
-    replies = bench.ask(
-        [{**put, "url": f"{url}/{name}", "body": encode_body(narinfo)} for name in names.values()], beside=job
-    )
+    puts = [bench.http_request("nix", identity, name, method="PUT", body=narinfo) for name in names.values()]
+    replies = bench.ask(puts, beside=job)
     return {
         operation: f"{reply['status']} {reply['detail']}".strip()
         for operation, reply in zip(names, replies, strict=True)

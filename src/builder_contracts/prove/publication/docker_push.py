@@ -10,12 +10,12 @@ from builder_contracts.prove.access_log import AccessLogLine
 from builder_contracts.prove.class_settings import ClassSetting
 from builder_contracts.prove.job import ProofJob, format_completed
 from builder_contracts.prove.publish_attempt import IDENTITIES, PublishAttempt, is_accepted, with_control
-from builder_contracts.prove.registry_tags import MANIFESTS, TAG, remove_tags
+from builder_contracts.prove.registry_tags import TAG, manifest, remove_tags
 from builder_contracts.prove.store_lookup import StoreLookup
 from builder_contracts.prove.testbed import Testbed
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.runner.protocol import CompletedCommand
-from builder_contracts.services.principals import READER, WRITER
+from builder_contracts.services.principals import WRITER
 
 IMAGE = "canary-image"
 DEADLINE = 90
@@ -28,9 +28,7 @@ def push(bench: Testbed, job: ProofJob) -> dict[str, PublishAttempt | Unavailabl
     registry = urlsplit(endpoint.url).netloc
     plain, settings = "", tuple[ClassSetting, ...]()
     looker = lookup_identity.choose(bench, "registry")
-    lacking = {name: lost for name in IDENTITIES if (lost := endpoint.lacks(name))}
-    if looker.no_reader is not None:
-        lacking[READER] = looker.no_reader
+    lacking = looker.lacking(endpoint)
     repositories = {name: f"proof/{bench.nonce()}" for name in IDENTITIES if name not in lacking}
     answers: dict[str, str] = {}
     lookups: dict[str, StoreLookup] = {}
@@ -158,14 +156,7 @@ def push_status(completed: CompletedCommand) -> str:
 
 
 def _look(bench: Testbed, repository: str, looker: str) -> StoreLookup:
-    request = {
-        "kind": "http",
-        "method": "HEAD",
-        "url": f"{bench.endpoints['registry'].url}/v2/{repository}/manifests/{TAG}",
-        "trust": bench.certificate("registry"),
-        "headers": {"Accept": MANIFESTS, **bench.headers("registry", looker)},
-    }
-    status = bench.ask([request])[0]["status"]
+    status = bench.ask([manifest(bench, looker, repository)])[0]["status"]
     return StoreLookup({"200": True, "404": False}.get(status), f"manifest request returned {status}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,11 +20,11 @@ from builder_contracts.prove.publish_attempt import (
     put_unsupported,
     with_control,
 )
-from builder_contracts.prove.registry_tags import TAG, remove_tags
+from builder_contracts.prove.registry_tags import manifest, remove_tags
 from builder_contracts.prove.store_lookup import StoreLookup
 from builder_contracts.prove.testbed import Testbed, encode_body
 from builder_contracts.prove.unavailable import Unavailable
-from builder_contracts.services.principals import READER, WRITER
+from builder_contracts.services.principals import WRITER
 from builder_contracts.services.upstreams import BUCKET
 
 
@@ -34,12 +35,10 @@ def prove(bench: Testbed, target: str, job: ProofJob) -> dict[str, PublishAttemp
     if target == "nix" and (session := attic.open_session(bench)):
         return _publish_to_attic(bench, job, session)
     looker = lookup_identity.choose(bench, target)
-    lacking = {name: lost for name in IDENTITIES if (lost := endpoint.lacks(name))}
-    if looker.no_reader is not None:
-        lacking[READER] = looker.no_reader
+    lacking = looker.lacking(endpoint)
     names = [name for name in IDENTITIES if name not in lacking]
     nonces = {name: bench.nonce() for name in names}
-    writes = {name: _writes(bench, target, name, nonces[name]) for name in names}
+    operations = {name: _operations(bench, target, name, looker.name, nonces[name]) for name in names}
     if target == "objects":
         if lost := endpoint.lacks(WRITER):
             return dict.fromkeys(IDENTITIES, lost)
@@ -47,16 +46,19 @@ def prove(bench: Testbed, target: str, job: ProofJob) -> dict[str, PublishAttemp
         bucket.keep(bench, [_kept_key(nonces[name]) for name in names])
     log_start = len(bench.access_log(endpoint.service))
     try:
-        replies = iter(bench.ask([request for name in names for _, request in writes[name]], beside=job))
+        writes = [operation.write for name in names for operation in operations[name]]
+        replies = iter(bench.ask(writes, beside=job))
         answers = {
-            name: {operation: _format_reply(next(replies)) for operation, _ in writes[name]} for name in names
+            name: {operation.name: _format_reply(next(replies)) for operation in operations[name]}
+            for name in names
         }
         # The lines up to here are the attempts; the lookups that follow are another identity's.
         lines = bench.access_log_of(job.address, endpoint.service, since=log_start, expect=frozenset(names))
-        reads = {name: _reads(bench, target, nonces[name], name, looker.name) for name in names}
-        replies = iter(bench.ask([request for name in names for _, request in reads[name]]))
+        reads = [operation.read for name in names for operation in operations[name] if operation.read]
+        replies = iter(bench.ask(reads))
         lookups = {
-            name: {operation: _lookup(next(replies)) for operation, _ in reads[name]} for name in names
+            name: {operation.name: _lookup(next(replies)) for operation in operations[name] if operation.read}
+            for name in names
         }
     finally:
         leftovers = (
@@ -109,11 +111,10 @@ def _publish_to_attic(
 
 def _remove_written(bench: Testbed, target: str, nonces: Sequence[str]) -> str:
     """Remove from a deployment what was written there, as far as its protocol can; return what became of it."""
-    url, headers = bench.endpoints[target].url, bench.headers(target, WRITER)
     match target:
         case "nix":
             paths = [name for nonce in nonces for name in (f"{nonce}.narinfo", f"nar/{nonce}.nar")]
-            requests = [{"kind": "http", "url": f"{url}/{path}", "headers": headers} for path in paths]
+            requests = [bench.http_request(target, WRITER, path) for path in paths]
             return remove(bench, target, requests, lambda path_url, _: path_url)
         case "registry":
             return remove_tags(bench, [f"proof/{nonce}" for nonce in nonces])
@@ -125,52 +126,85 @@ def _remove_written(bench: Testbed, target: str, nonces: Sequence[str]) -> str:
             return "written entries remain until evicted (a cache cannot delete)"
 
 
-def _writes(bench: Testbed, target: str, identity: str, nonce: str) -> list[tuple[str, Request]]:
-    """Return the writes that an identity attempts, by name. The nonce makes each of them new."""
-    url = bench.endpoints[target].url
-    headers = bench.headers(target, identity)
-    body = encode_body(f"proof {nonce}\n")
+@dataclass(frozen=True)
+class _LookedUpWrite:
+    """A write that an identity attempts, and the request by which another looks up the result, if one can."""
 
-    def put(path: str) -> Request:
-        request = {"kind": "http", "method": "PUT", "url": f"{url}/{path}", "headers": headers, "body": body}
-        return {**request, "trust": bench.certificate(target)}
+    name: str
+    write: Request
+    read: Request | None
+
+
+def _operations(bench: Testbed, target: str, identity: str, looker: str, nonce: str) -> list[_LookedUpWrite]:
+    """What an identity attempts at a target, in order. The nonce makes each write new."""
+    text = f"proof {nonce}\n"
+
+    def put(name: str, path: str, body: str | bytes = text) -> _LookedUpWrite:
+        write = bench.http_request(target, identity, path, method="PUT", body=body)
+        return _LookedUpWrite(name, write, bench.http_request(target, looker, path, method="HEAD"))
 
     match target:
         case "nix":
-            return [("narinfo", put(f"{nonce}.narinfo")), ("nar", put(f"nar/{nonce}.nar"))]
+            return [put("narinfo", f"{nonce}.narinfo"), put("nar", f"nar/{nonce}.nar")]
         case "bazel-http":
-            result = {**put(f"ac/{_action(nonce)}"), "body": encode_body(_action_result(nonce))}
-            return [("cas", put(f"cas/{_sha(nonce)}")), ("action cache", result)]
+            result = put("action cache", f"ac/{_sha(f'action {nonce}')}", _action_result(nonce))
+            return [put("cas", f"cas/{_sha(text)}"), result]
         case "bazel-grpc":
-            call = bench.grpc_call(target, identity)
-            return [
-                ("cas", {**call, "call": "BatchUpdateBlobs", "body": body}),
-                (
-                    "byte stream",
-                    {**call, "call": "Write", "upload": nonce, "body": encode_body(f"stream {nonce}\n")},
-                ),
-                ("action cache", {**call, "call": "UpdateActionResult", "hash": _action(nonce), "size": 1}),
-            ]
+            return _grpc_operations(bench.grpc_call(target, identity), bench.grpc_call(target, looker), nonce)
         case "registry":
-            return [("push", {"kind": "push", "url": url, "name": f"proof/{nonce}", "headers": headers, "body": body,
-                             "trust": bench.certificate(target)})]  # fmt: skip
+            repository, request = f"proof/{nonce}", bench.http_request(target, identity, "", body=text)
+            push = {**request, "kind": "push", "url": bench.endpoints[target].url, "name": repository}
+            return [_LookedUpWrite("push", push, manifest(bench, looker, repository))]
         case "objects":
-            key = _key(nonce)
-            s3 = partial(bucket.s3_request, bench, identity)
-            operations: list[tuple[str, Request]] = [
-                ("put", s3("put_object", Key=key, Body=body)),
-                ("multipart", s3("create_multipart_upload", Key=key)),
-                ("delete", s3("delete_object", Key=_kept_key(nonce))),
-            ]
-            # Nobody tries to open a deployment's bucket.
-            if identity != WRITER and bench.endpoints[target].service:
-                operations.append(("policy", s3("put_bucket_policy", Policy=_OPEN)))
-            return operations
+            return _object_operations(bench, identity, looker, nonce)
         case "state":
-            text = http_backend.content(nonce, 1, identity)
-            return [("state", http_backend.write(bench, identity, f"proof-{nonce}", text))]
+            name, state = f"proof-{nonce}", http_backend.content(nonce, 1, identity)
+            write = http_backend.write(bench, identity, name, state)
+            return [_LookedUpWrite("state", write, http_backend.request(bench, looker, "GET", name))]
         case _:
             raise NotImplementedError(f"no writes for the target {target}")
+
+
+def _grpc_operations(write: Request, read: Request, nonce: str) -> list[_LookedUpWrite]:
+    blob, stream = f"proof {nonce}\n", f"stream {nonce}\n"
+    action = {"hash": _sha(f"action {nonce}"), "size": 1}
+    find = {**read, "call": "FindMissingBlobs"}
+    return [
+        _LookedUpWrite(
+            "cas",
+            {**write, "call": "BatchUpdateBlobs", "body": encode_body(blob)},
+            {**find, "hash": _sha(blob), "size": len(blob)},
+        ),
+        _LookedUpWrite(
+            "byte stream",
+            {**write, "call": "Write", "upload": nonce, "body": encode_body(stream)},
+            {**find, "hash": _sha(stream), "size": len(stream)},
+        ),
+        _LookedUpWrite(
+            "action cache",
+            {**write, "call": "UpdateActionResult", **action},
+            {**read, "call": "GetActionResult", **action},
+        ),
+    ]
+
+
+def _object_operations(bench: Testbed, identity: str, looker: str, nonce: str) -> list[_LookedUpWrite]:
+    write = partial(bucket.s3_request, bench, identity)
+    read = partial(bucket.s3_request, bench, looker, "get_object")
+    key, kept = f"proof-{nonce}/put", _kept_key(nonce)
+    operations = [
+        _LookedUpWrite(
+            "put", write("put_object", Key=key, Body=encode_body(f"proof {nonce}\n")), read(Key=key)
+        ),
+        _LookedUpWrite("multipart", write("create_multipart_upload", Key=key), None),
+        _LookedUpWrite(
+            "delete", write("delete_object", Key=kept), read(Key=kept) if identity != WRITER else None
+        ),
+    ]
+    # Nobody tries to open a deployment's bucket.
+    if identity != WRITER and bench.endpoints["objects"].service:
+        operations.append(_LookedUpWrite("policy", write("put_bucket_policy", Policy=_OPEN), None))
+    return operations
 
 
 # A policy that opens the bucket to everybody.
@@ -180,73 +214,19 @@ _OPEN = (
 )
 
 
-def _reads(bench: Testbed, target: str, nonce: str, identity: str, looker: str) -> list[tuple[str, Request]]:
-    """Return the requests by which an independent identity looks up what was attempted."""
-    url = bench.endpoints[target].url
-    headers = bench.headers(target, looker)
-
-    def get(path: str) -> Request:
-        request = {"kind": "http", "method": "HEAD", "url": f"{url}/{path}", "headers": headers}
-        return {**request, "trust": bench.certificate(target)}
-
-    match target:
-        case "nix":
-            return [("narinfo", get(f"{nonce}.narinfo")), ("nar", get(f"nar/{nonce}.nar"))]
-        case "bazel-http":
-            return [("cas", get(f"cas/{_sha(nonce)}")), ("action cache", get(f"ac/{_action(nonce)}"))]
-        case "bazel-grpc":
-            call = bench.grpc_call(target, looker)
-            return [
-                ("cas", {**call, "call": "FindMissingBlobs", **_blob(f"proof {nonce}\n")}),
-                ("byte stream", {**call, "call": "FindMissingBlobs", **_blob(f"stream {nonce}\n")}),
-                ("action cache", {**call, "call": "GetActionResult", "hash": _action(nonce), "size": 1}),
-            ]
-        case "registry":
-            accept = {**headers, "Accept": "application/vnd.oci.image.manifest.v1+json"}
-            manifest = {
-                **get(f"v2/proof/{nonce}/manifests/{TAG}"),
-                "headers": accept,
-            }
-            return [("push", manifest)]
-        case "objects":
-            s3 = partial(bucket.s3_request, bench, looker, "get_object")
-            reads: list[tuple[str, Request]] = [("put", s3(Key=_key(nonce)))]
-            if identity != WRITER:
-                reads.append(("delete", s3(Key=_kept_key(nonce))))
-            return reads
-        case "state":
-            return [("state", http_backend.request(bench, looker, "GET", f"proof-{nonce}"))]
-        case _:
-            raise NotImplementedError(f"no lookups for the target {target}")
-
-
-def _key(nonce: str) -> str:
-    """The object that an identity tries to put."""
-    return f"proof-{nonce}/put"
-
-
 def _kept_key(nonce: str) -> str:
     """The object that is there before, and that an identity tries to delete."""
     return f"proof-{nonce}/keep"
 
 
-def _sha(nonce: str) -> str:
-    return hashlib.sha256(f"proof {nonce}\n".encode()).hexdigest()
-
-
-def _action(nonce: str) -> str:
-    """Return the digest of an action that was never run."""
-    return hashlib.sha256(f"action {nonce}".encode()).hexdigest()
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _action_result(nonce: str) -> bytes:
     """Return a result as the Remote Execution API has it, because servers reject what is none: its output, field 5."""
     output = f"proof {nonce}".encode()
     return b"\x2a" + bytes([len(output)]) + output
-
-
-def _blob(text: str) -> dict[str, object]:
-    return {"hash": hashlib.sha256(text.encode()).hexdigest(), "size": len(text.encode())}
 
 
 def _format_reply(reply: Mapping[str, Any]) -> str:

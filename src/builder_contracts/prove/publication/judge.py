@@ -10,6 +10,7 @@ from builder_contracts.prove.publish_attempt import (
     PublishAttempt,
     answer_status,
     is_accepted,
+    is_no_response,
     is_unknown,
     unknown_reader,
 )
@@ -47,11 +48,7 @@ def judge(identity: str, attempt: PublishAttempt | Unavailable | None) -> Witnes
     if not attempt.answers:
         return unproven("no write was attempted"), witnesses
     no_response = next(
-        (
-            f"{operation}: {answer}"
-            for operation, answer in attempt.answers.items()
-            if _is_no_response(answer)
-        ),
+        (f"{operation}: {answer}" for operation, answer in attempt.answers.items() if is_no_response(answer)),
         "",
     )
     if no_response:
@@ -61,7 +58,7 @@ def judge(identity: str, attempt: PublishAttempt | Unavailable | None) -> Witnes
     if not attempt.plain:
         return _allowed(attempt), witnesses
     plain = f"{attempt.client}: {attempt.plain}"
-    lost = _is_no_response(attempt.plain)
+    lost = is_no_response(attempt.plain)
     failed = unproven(f"the plain command got no answer: {plain}") if lost else broken(plain, OWN)
     return judge_plain(failed, _allowed(attempt), () if lost else attempt.settings), (
         f"client by {OWN}: {attempt.plain[:120]}",
@@ -202,8 +199,3 @@ def _accepted_requests(attempt: PublishAttempt) -> list[AccessLogLine]:
         and line.status in (200, 201, 202, 204)
         and line.grpc in grpc_statuses
     ]
-
-
-def _is_no_response(answer: str) -> bool:
-    status = answer_status(answer)
-    return status == "LOST" or (len(status) == 3 and status.startswith("5"))

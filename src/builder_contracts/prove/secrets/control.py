@@ -8,16 +8,16 @@ import gzip
 import io
 import lzma
 import struct
-import tarfile
 import zipfile
 
 from builder_contracts.prove.secrets.scanner import zstd
+from builder_contracts.runner.file_archive import pack
 
 
 def formats(word: str) -> dict[str, bytes]:
     """The word by the name of its encoding or format."""
     raw = f"planted {word}".encode()
-    layer = gzip.compress(tar({"etc/planted": raw}))
+    layer = gzip.compress(pack({"etc/planted": raw}))
     return {
         "plain": raw,
         "base64": base64.b64encode(raw),
@@ -26,28 +26,18 @@ def formats(word: str) -> dict[str, bytes]:
         "xz": lzma.compress(raw),
         "bzip2": bz2.compress(raw),
         "zstd": zstd.compress(raw),
-        "tar": tar({"planted": raw}),
+        "tar": pack({"planted": raw}),
         "zip": _zip(raw),
         "nar": lzma.compress(nar(gzip.compress(raw))),
         "rpm": rpm(gzip.compress(raw)),
         "cpio": cpio({"planted": gzip.compress(raw)}),
-        "image": tar({"layer.tar.gz": layer}),
+        "image": pack({"layer.tar.gz": layer}),
     }
 
 
 def planted(word: str) -> bytes:
     """All of them in one archive."""
-    return tar(formats(word))
-
-
-def tar(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as packed:
-        for name, content in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            packed.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
+    return pack(formats(word))
 
 
 def _zip(content: bytes) -> bytes:

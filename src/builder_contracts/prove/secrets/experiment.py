@@ -50,9 +50,8 @@ def search_published(
         for role in roles:
             service = bench.endpoints[role].service
             if not service or services is None:
-                return Unavailable(
-                    f"cannot search the contents of {bench.endpoints[role].url} from here",
-                    provable_here=False,
+                return Unavailable.never(
+                    f"cannot search the contents of {bench.endpoints[role].url} from here"
                 )
             running = services.up(service)
             for part, container in zip(running.service.parts, running.containers, strict=True):

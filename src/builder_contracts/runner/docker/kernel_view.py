@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import math
 import secrets
 import struct
 import sys
-import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +17,7 @@ import requests.exceptions
 from builder_contracts.runner.docker import engine
 from builder_contracts.runner.docker.cleanup import RunLabels, remove_container
 from builder_contracts.runner.docker.network import SERVICES_IMAGE
+from builder_contracts.runner.file_archive import pack
 from builder_contracts.runner.process import run as run_here
 from builder_contracts.runner.protocol import CompletedCommand
 
@@ -138,9 +137,4 @@ def idle_archive(architecture: str) -> bytes | None:
         "<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 2, 62, 1, base + headers, 64, 0, 0, 64, 56, 1, 64, 0, 0
     )
     segment = struct.pack("<IIQQQQQQ", 1, 5, 0, base, base, size, size, 0x1000)
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        member = tarfile.TarInfo(IDLE.lstrip("/"))
-        member.size, member.mode = size, 0o755
-        tar.addfile(member, io.BytesIO(file_header + segment + code))
-    return archive.getvalue()
+    return pack({IDLE.lstrip("/"): file_header + segment + code}, mode=0o755)

@@ -2,54 +2,38 @@
 
 from __future__ import annotations
 
-from builder_contracts.prove.check_result import CheckResult
-from builder_contracts.prove.kernel.judge.step_failure import find_failure
+from builder_contracts.prove.check_result import CheckResult, failed, passed
+from builder_contracts.prove.kernel.judge.step_failure import require, require_success
 from builder_contracts.prove.kernel.record import KernelRecord
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.verdict import Measurement
 
 
 def judge_image(record: KernelRecord) -> CheckResult | Unavailable:
-    if isinstance(record.cold, Unavailable):
-        return record.cold
-    if failed := find_failure(record.cold.step, record.cold):
-        return failed
-    if not record.cold.images or not record.cold.digests:
-        return CheckResult(
-            False, "make succeeded but produced no image", "check the makefile targets of this source"
-        )
-    hits = record.cold.cache.get("remote_storage_hit", 0)
-    return CheckResult(
-        True,
-        f"{len(record.cold.digests)} objects and the image, cold, in {record.cold.step.seconds:.0f} s"
+    cold = require(record.cold)
+    require_success(cold.step, cold)
+    if not cold.images or not cold.digests:
+        return failed("make succeeded but produced no image", "check the makefile targets of this source")
+    hits = cold.cache.get("remote_storage_hit", 0)
+    return passed(
+        f"{len(cold.digests)} objects and the image, cold, in {cold.step.seconds:.0f} s"
         + (f" ({hits} of them twice in the tree)" if hits else ""),
-        witnesses=tuple(f"{name} sha256:{digest}" for name, digest in record.cold.images.items()),
-        measures=(Measurement("cold_seconds", record.cold.step.seconds, record.cold.step.budget),),
+        witnesses=tuple(f"{name} sha256:{digest}" for name, digest in cold.images.items()),
+        measures=(Measurement("cold_seconds", cold.step.seconds, cold.step.budget),),
     )
 
 
 def judge_confined(record: KernelRecord) -> CheckResult | Unavailable:
-    if isinstance(record.cold, Unavailable):
-        return record.cold
-    if not record.cold.step.worked:
+    cold = require(record.cold)
+    if not cold.step.worked:
         return Unavailable("the build did not complete (see linux-xr-build)")
-    strays = record.cold.strays
-    if isinstance(strays, Unavailable):
-        return strays
-    if strays:
+    if strays := require(cold.strays):
         more = f" and {len(strays) - 5} more" if len(strays) > 5 else ""
-        return CheckResult(
-            False,
+        return failed(
             f"wrote {', '.join(strays[:5])}{more}",
             "a build step or makefile rule writes outside the build directory",
         )
-    return CheckResult(
-        True,
-        "nothing changed outside the build directory, neither in the image nor in the source",
-    )
+    return passed("nothing changed outside the build directory, neither in the image nor in the source")
 
 
-SHOWS = {
-    "build": judge_image,
-    "build-confined": judge_confined,
-}
+SHOWS = {"build": judge_image, "build-confined": judge_confined}

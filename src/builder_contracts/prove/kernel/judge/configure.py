@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from builder_contracts.prove.check_result import CheckResult
+from builder_contracts.prove.check_result import CheckResult, failed, passed
 from builder_contracts.prove.kernel import kconfig
-from builder_contracts.prove.kernel.judge.step_failure import find_failure
+from builder_contracts.prove.kernel.judge.step_failure import require_success
 from builder_contracts.prove.kernel.record import KernelRecord
 from builder_contracts.prove.unavailable import Unavailable
 
@@ -12,13 +12,10 @@ _EXAMPLES = 5
 
 
 def judge_options(record: KernelRecord) -> CheckResult | Unavailable:
-    if isinstance(record.configure, Unavailable):
-        return record.configure
-    if failed := find_failure(record.configure):
-        return failed
+    step = require_success(record.configure)
     requested, configured = record.requested, record.configured
     if not requested:
-        return CheckResult(False, "the fragments request no options", "set options in the fragments")
+        return failed("the fragments request no options", "set options in the fragments")
     dropped = [
         f"{name}={value} ({fragment}) resolved to {configured.get(name, 'absent')}"
         for name, (value, fragment) in requested.items()
@@ -26,14 +23,11 @@ def judge_options(record: KernelRecord) -> CheckResult | Unavailable:
     ]
     if dropped:
         more = f" and {len(dropped) - _EXAMPLES} more" if len(dropped) > _EXAMPLES else ""
-        return CheckResult(
-            False,
+        return failed(
             f"{'; '.join(dropped[:_EXAMPLES])}{more}",
             "a dependency is off, the option has no prompt, or this source lacks it; search with / in 'make menuconfig'",
         )
-    return CheckResult(
-        True, f"all {len(requested)} requested options are set, in {record.configure.seconds:.0f} s"
-    )
+    return passed(f"all {len(requested)} requested options are set, in {step.seconds:.0f} s")
 
 
 SHOWS = {"configure": judge_options}
