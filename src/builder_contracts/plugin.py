@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from builder_contracts.contract.promises import READERS
-from builder_contracts.errors import ExitCode, InputError
+from builder_contracts.errors import BuilderContractsError, InputError
 from builder_contracts.pytest_items import (
     ClauseItem,
     ContractFile,
@@ -35,10 +35,10 @@ def pytest_cmdline_main() -> Generator[None, Any, Any]:
     try:
         return (yield)
     except pytest.UsageError as error:
-        if not isinstance(error.__cause__, InputError):
+        if not isinstance(error.__cause__, BuilderContractsError):
             raise
         print(f"ERROR: {error}", file=sys.stderr)
-        return ExitCode.BAD_INPUT
+        return error.__cause__.exit_code
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{mark}: {meaning}")
     try:
         run = config.stash[RUN] = PytestRun.of(config)
-    except InputError as error:
+    except BuilderContractsError as error:
         raise pytest.UsageError(redact(str(error))) from error
     config.pluginmanager.register(run, "builder-contracts-run")
     if not run.is_worker:

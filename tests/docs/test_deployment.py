@@ -7,19 +7,13 @@ import os
 import re
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
-import docker
 import pytest
 import yaml
 
 from builder_contracts.attest import statement
-from builder_contracts.runner.docker import engine
-from builder_contracts.runner.docker.network import SERVICES_IMAGE
 from tests.cli.test_attestation import cosign, key_pair
 from tests.unit.attest.evidence_samples import KEPT_VERDICTS, evidence
 
@@ -37,11 +31,6 @@ metadata: {name: my-runner, summary: Runs the tests of my projects, owner: me}
 labels: [my-runner]
 image: {reference: my-runner}
 identity: {user: runner, uid: 1001}
-"""
-
-REGISTRY = """\
-printf '%s\\n' 'version: 0.1' 'storage: {filesystem: {rootdirectory: /tmp/registry}}' 'http: {addr: ":5000"}' >/tmp/registry.yml
-exec docker-registry serve /tmp/registry.yml
 """
 
 
@@ -87,29 +76,6 @@ def test_workers_of_pytest_attest_the_whole_contract(tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stdout
     accepted = run(step("deploy", "verify"), tmp_path)
     assert (accepted.returncode, "accepted  my-runner" in accepted.stdout) == (0, True), accepted.stdout
-
-
-@pytest.fixture
-def registry() -> Iterator[str]:
-    """The address of a registry on loopback that takes everything."""
-    client: docker.DockerClient = engine.connect()
-    container = client.containers.run(
-        SERVICES_IMAGE, ["sh", "-c", REGISTRY], entrypoint="", detach=True, ports={"5000/tcp": ("127.0.0.1", 0)}
-    )  # fmt: skip
-    try:
-        container.reload()
-        ports: Any = container.ports
-        address = f"127.0.0.1:{ports['5000/tcp'][0]['HostPort']}"
-        for _ in range(100):
-            try:
-                urlopen(f"http://{address}/v2/", timeout=5).close()  # loopback
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield address
-    finally:
-        container.remove(force=True, v=True)
-        client.close()
 
 
 def admitted(folder: Path, image: str, predicate: dict[str, Any]) -> bool:

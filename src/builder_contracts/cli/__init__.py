@@ -39,6 +39,7 @@ COMMANDS = {
     "facts": Listed("facts", "facts", "Observe a runner once and print all facts, with a contract or without one."),
     "history": Listed("history", "history", "Collect verdicts from many runs in one file for the dashboard."),
     "init": Listed("init", "init", "Write a first contract: what a runner provides today."),
+    "lock": Listed("lock", "lock", "Lock the content of contracts from elsewhere, as it is now."),
     "mcp": Listed("mcp", "mcp", "Serve agents over the Model Context Protocol: list, explain, check, diff, select, judge, read the history."),
     "nightly": Listed("nightly", "nightly", "Steps that a scheduled CI job runs around the checks."),
     "schema": Listed("schema", "schema_command", "Print a JSON Schema (draft 2020-12) for editors and other tools."),

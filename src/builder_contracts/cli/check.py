@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from builder_contracts.cli.options import table_options
+from builder_contracts.cli.options import ContractsPath, table_options
 from builder_contracts.contract.files import current_directory
 from builder_contracts.reporting.registry import open_reports, report_requests, require_attestable, signer
 from builder_contracts.reporting.stream import RunInfo, RunSummary
@@ -28,7 +28,7 @@ from builder_contracts.verdict import Verdict
 
 
 @click.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, type=ContractsPath())
 @table_options(CHECK)
 def check(paths: tuple[Path, ...], **values: Any) -> None:
     """Observe each class's runner and check every clause of its contract.

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import click
 
 from builder_contracts.cli.history import HISTORY
-from builder_contracts.cli.options import SETTINGS, dashboard_settings
+from builder_contracts.cli.options import SETTINGS, ContractsPath, dashboard_settings
 from builder_contracts.dashboard.history.postgres import ServerAddress
 from builder_contracts.errors import InputError, Location, Problem
 
@@ -67,7 +67,7 @@ def _site_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option(
             "--contracts",
-            type=click.Path(path_type=Path, exists=True),
+            type=ContractsPath(exists=True),
             metavar="PATH",
             help="Current contracts: mark clauses they dropped as withdrawn and list clauses never reported.",
         ),

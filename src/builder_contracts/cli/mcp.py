@@ -32,7 +32,7 @@ from builder_contracts.run.options import MCP, seconds, settings_of, usage_error
     help="Serve streamable HTTP at /mcp of this loopback address (without one: 127.0.0.1:8765), instead of stdio.",
 )  # fmt: skip
 def mcp(
-    contracts_directory: str | None,
+    contracts_directory: Path | None,
     settings: tuple[str, ...],
     root: Path,
     history: Path | ServerAddress | None,
@@ -61,7 +61,12 @@ def mcp(
     where = loopback(address) if address is not None else None
     os.chdir(root)
     workspace = Workspace(
-        Path.cwd(), contracts_directory or "contracts", settings, history, allow_run=allow_run, limit=limit
+        Path.cwd(),
+        str(contracts_directory or "contracts"),
+        settings,
+        history,
+        allow_run=allow_run,
+        limit=limit,
     )
     # Everything is looked at before a client waits for its first answer.
     workspace.inside(workspace.contracts)

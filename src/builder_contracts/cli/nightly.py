@@ -13,7 +13,7 @@ import click
 from builder_contracts.cli.dashboard import EXPECT, STALE, load_promises, warn
 from builder_contracts.cli.history import HISTORY
 from builder_contracts.cli.history import add as history_add
-from builder_contracts.cli.options import dashboard_settings
+from builder_contracts.cli.options import ContractsPath, dashboard_settings
 from builder_contracts.contract.files import write
 from builder_contracts.dashboard.history.postgres import ServerAddress
 from builder_contracts.errors import BuilderContractsError, printable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _SITE = click.option("--site", default="", metavar="URL", help="Dashboard URL, for links.")
 _CONTRACTS = click.option(
     "--contracts",
-    type=click.Path(path_type=Path, exists=True),
+    type=ContractsPath(exists=True),
     metavar="PATH",
     help="Current contracts: ignore clauses they no longer contain.",
 )

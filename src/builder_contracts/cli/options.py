@@ -9,15 +9,32 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from builder_contracts.contract.files import current_directory
 from builder_contracts.contract.loading import load_all
 from builder_contracts.errors import InputError
 from builder_contracts.run.inputs import contract_files
 from builder_contracts.run.options import CHECK, DASHBOARD, Option, options_of, settings_of
+from builder_contracts.sources.address import is_elsewhere
 
 SETTINGS = "builder_contracts.settings"
 """In the context of a command: the variables that ``--set`` gave it."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class ContractsPath(click.Path):
+    """A file or a folder of contracts; one that is elsewhere is fetched, or taken from the cache, by its lock."""
+
+    def __init__(self, *, exists: bool = False) -> None:
+        super().__init__(exists=exists, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and is_elsewhere(value) and not (ctx and ctx.resilient_parsing):
+            # What reads archives takes as long to import as a command.
+            from builder_contracts.sources.resolution import local_path
+
+            value = local_path(value, current_directory(), lambda line: click.echo(line, err=True))
+        return super().convert(value, param, ctx)
 
 
 class TableOption(click.Option):
@@ -72,6 +89,8 @@ def _settings(option: Option) -> dict[str, Any]:
     settings: dict[str, Any] = {"aliases": option.aliases, "help": option.help_with_notes}
     if option.is_flag:
         return {**settings, "is_flag": True}
+    if option.flags == ("--contracts",):
+        settings["type"] = ContractsPath()
     return {
         **settings,
         "metavar": option.metavar or "|".join(option.choices),

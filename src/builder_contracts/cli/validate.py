@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from builder_contracts.cli.options import table_options
+from builder_contracts.cli.options import ContractsPath, table_options
 from builder_contracts.contract.loading import expired, load_all
 from builder_contracts.errors import InputError, printable
 from builder_contracts.prove.canary import definition as canary
@@ -18,7 +18,7 @@ from builder_contracts.services import role_checks
 
 
 @click.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, type=ContractsPath())
 @click.option("--list", "list_clauses", is_flag=True, help="Print every clause ID with its promise.")
 @table_options(VALIDATE)
 def validate(

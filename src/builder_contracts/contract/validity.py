@@ -43,15 +43,20 @@ def _mark(name: str, document: Document) -> Path | None:
 
     Raises RuntimeError if the directory of the user's own files is unknown.
     """
-    named = os.environ.get(CACHE)
-    if named == "":
+    if os.environ.get(CACHE) == "":
         return None
-    folder = Path(
-        named or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "builder-contracts")
-    )
+    folder = cache_folder()
     # The text of plain data says types and order, too, which JSON would not.
     seen = f"{_rules()} {name} {document.data!r}".encode("utf-8", "surrogatepass")
     return folder / "valid" / hashlib.sha256(seen).hexdigest()
+
+
+def cache_folder() -> Path:
+    """The directory of the user's own files that can be made again. Raises RuntimeError if it is unknown."""
+    named = os.environ.get(CACHE)
+    return Path(
+        named or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "builder-contracts")
+    )
 
 
 @cache

@@ -20,7 +20,9 @@ _PAGES = 50
 
 
 class ForgeError(BuilderContractsError):
-    """The forge did not respond, or rejected the request."""
+    """The forge did not respond, or rejected the request; ``challenge`` is how it wants a client to log in."""
+
+    challenge = ""
 
 
 class GoneError(ForgeError):
@@ -88,7 +90,9 @@ class Api:
                 message = ""
             hint = f" ({self._hint})" if response.status_code in (401, 403, 404) else ""
             kind = GoneError if response.status_code in (404, 410) else ForgeError
-            raise kind(f"{method} {url}: {response.status_code} {message or response.reason}{hint}")
+            rejection = kind(f"{method} {url}: {response.status_code} {message or response.reason}{hint}")
+            rejection.challenge = response.headers.get("WWW-Authenticate", "")
+            raise rejection
         return response
 
     def json(self, method: str, path: str, **options: Any) -> Any:

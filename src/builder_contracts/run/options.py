@@ -177,7 +177,7 @@ OPTIONS: tuple[Option, ...] = (
     _option(
         "contracts", "--contracts", metavar="PATH", convert=Path, repeatable=True,
         faces=(*EVERYWHERE, FACTS, EXPLAIN, VALIDATE, SELECT, TEETH, VERIFY), aliases=("--contract",),
-        help="Read contracts from this file or directory.",
+        help="Read contracts from this file or directory, or from elsewhere: git+https://…, https://…, oci://….",
     ),
     _option(
         "contracts_directory", "--contracts", metavar="DIR", convert=Path, default=Path("contracts"),

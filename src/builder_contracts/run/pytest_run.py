@@ -40,10 +40,20 @@ from builder_contracts.run.selection import Selected
 from builder_contracts.runner import interrupts
 from builder_contracts.runner.interrupts import Terminated
 from builder_contracts.runner.leftovers import Leftovers
+from builder_contracts.sources.address import is_elsewhere
 from builder_contracts.verdict import Verdict
 
 if TYPE_CHECKING:
     from builder_contracts.run.run import Run
+
+
+def _local_path(text: str, config: pytest.Config) -> Path | str:
+    """The path of contracts; those that are elsewhere are fetched, or taken from the cache, by their lock."""
+    if not is_elsewhere(text):
+        return text
+    from builder_contracts.sources.resolution import local_path
+
+    return local_path(text, config.invocation_params.dir, lambda line: print(line, file=sys.stderr))
 
 
 @dataclass(eq=False)
@@ -78,10 +88,11 @@ class PytestRun:
 
     @classmethod
     def of(cls, config: pytest.Config) -> PytestRun:
-        """The run that the command line asks for. Raises InputError."""
+        """The run that the command line asks for. Raises BuilderContractsError."""
         # What this process is trusted with, such as the token of its CI job, is in no output.
         learn_variables(os.environ)
         values = pytest_options.values_of(config)
+        values["contracts"] = [_local_path(text, config) for text in values["contracts"] or ()]
         options = parse(PYTEST, values, cwd=config.invocation_params.dir)
         for path in options.paths:
             require_path("--contracts", path, options.cwd)

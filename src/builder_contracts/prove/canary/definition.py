@@ -8,12 +8,13 @@ from pathlib import Path
 
 from builder_contracts.contract import validity
 from builder_contracts.contract.document import read
-from builder_contracts.contract.files import is_file, list_folder
+from builder_contracts.contract.files import current_directory, is_file, list_folder
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises.canaries import ANY, KERNEL, NIX, CanaryProof
 from builder_contracts.contract.quantities import byte_count
 from builder_contracts.contract.schemas import nearest
 from builder_contracts.errors import InputError, Location, Problem
+from builder_contracts.sources.cache import is_fetched
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,12 @@ class Canary:
 
 
 def folder_of(contract_file: str) -> Path:
-    """The directory of a contract's canaries: ``canaries`` next to the directory of the contract."""
+    """The directory of a contract's canaries: ``canaries`` next to the directory of the contract.
+
+    A canary is a program. One that was fetched is none of this machine's; the current directory's own is built.
+    """
+    if is_fetched(contract_file):
+        return current_directory() / "canaries"
     return Path(contract_file).resolve().parent.parent / "canaries"
 
 
