@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Generator
 
 import pytest
@@ -23,6 +24,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 # Tests find out whether a document is valid, and leave nothing in the home of whoever runs them.
 os.environ["BUILDER_CONTRACTS_CACHE"] = ""
+
+# What is imported by a thousand processes is compiled once, also where an image's environment forbids to keep it.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # What is started in the background by a shell without job control ignores Ctrl-C, and so would every program
 # that a test interrupts.
