@@ -171,3 +171,91 @@ def test_label_that_is_substituted_later_is_unknown(tmp_path: Path) -> None:
     template = VALUES + "runnerScaleSetName: ${label}\n"
     (scale_set,) = scan(tmp_path / "2", {"values.yaml": template}).scale_sets
     assert isinstance(scale_set.label, Unknown)
+
+
+BLANK = "builders:\n  githubConfigUrl: ''\n  runnerScaleSetName: ''\n  maxRunners: 9\n"
+BY_PATH = """\
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: pool}
+spec:
+  source: {path: pool, helm: {releaseName: nightly, valueFiles: [../values/small.yaml]}}
+"""
+
+
+def test_chart_that_a_release_names_by_its_path_is_one_scale_set(tmp_path: Path) -> None:
+    small = "builders:\n  githubConfigUrl: https://github.com/o\n  minRunners: 1\n"
+    tree = {"pool/Chart.yaml": UMBRELLA_CHART, "pool/values.yaml": BLANK, "values/small.yaml": small}
+    (scale_set,) = scan(tmp_path, {**tree, "app.yaml": BY_PATH}).scale_sets
+    # An empty name is the release's, by the chart's own default.
+    assert scale_set.labels == {"nightly"}
+    assert text(get(scale_set.values, "githubConfigUrl")) == "https://github.com/o"
+    assert text(get(scale_set.values, "maxRunners")) == "9"
+    assert text(scale_set.chart_version) == "0.14.2"
+
+
+def test_blanks_of_values_that_no_release_names_are_unknown(tmp_path: Path) -> None:
+    tree = {"pool/Chart.yaml": UMBRELLA_CHART, "pool/values.yaml": BLANK}
+    (scale_set,) = scan(tmp_path, tree).scale_sets
+    assert isinstance(scale_set.label, Unknown)
+    assert isinstance(get(scale_set.values, "githubConfigUrl"), Unknown)
+
+
+LIBRARY = """\
+variable "values" { default = [] }
+variable "mode" { default = "" }
+resource "helm_release" "pool" {
+  name  = "builders"
+  chart = "gha-runner-scale-set"
+  set = concat(
+    [{ name = "githubConfigUrl", value = "https://github.com/o" }],
+    var.mode == "" ? [] : [{ name = "containerMode.type", value = var.mode }],
+  )
+  values = var.values
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("also", "is_known"),
+    [({}, False), ({"m/asks.tf": 'provider "helm" {}\nvariable "token" {}\n'}, False),
+     ({"m/backend.tf": 'provider "helm" {}\n'}, True),
+     ({"s/main.tf": 'module "m" { source = "../m" }\n'}, True)],
+    ids=["library", "asks", "stack", "called"],
+)  # fmt: skip
+def test_caller_of_a_library_may_set_what_it_does_not(tmp_path: Path, also: Tree, is_known: bool) -> None:
+    """A module of runners by default has no daemon; an example that calls it gives it one."""
+    (scale_set,) = scan(tmp_path, {"m/main.tf": LIBRARY, **also}).scale_sets
+    assert text(get(scale_set.values, "githubConfigUrl")) == "https://github.com/o"
+    assert isinstance(scale_set.container_mode, Unknown) is not is_known
+    assert scale_set.labels == {"builders"}
+
+
+SETS = """\
+apiVersion: argoproj.io/v1alpha1
+kind: ApplicationSet
+metadata: {name: pools}
+spec:
+  generators:
+    - list: {elements: [{name: big, most: 9}, {name: small, most: 2}]}
+  template:
+    metadata: {name: '{{name}}'}
+    spec:
+      destination: {namespace: '{{ .name }}'}
+      source:
+        chart: gha-runner-scale-set
+        repoURL: ghcr.io/x
+        targetRevision: 0.14.2
+        helm: {valueFiles: ['$v/{{name}}.yaml'], valuesObject: {maxRunners: '{{most}}', runnerGroup: '{{group}}'}}
+"""
+
+
+def test_set_of_applications_is_a_scale_set_for_each_element(tmp_path: Path) -> None:
+    big, small = scan(tmp_path, {"sets.yaml": SETS, "big.yaml": VALUES}).scale_sets
+    assert [text(entry.namespace) for entry in (big, small)] == ["big", "small"]
+    assert big.labels == {"big"}
+    assert [text(get(entry.values, "maxRunners")) for entry in (big, small)] == ["9", "2"]
+    assert text(get(big.values, "githubConfigUrl")) == "https://github.com/o"
+    # A file of values that is not in the checkout, and a parameter that no element has.
+    assert isinstance(get(small.values, "githubConfigUrl"), Unknown)
+    assert isinstance(get(big.values, "runnerGroup"), Unknown)

@@ -27,6 +27,9 @@ GITLAB = ".gitlab-ci.yml"
         ("a: {script: [x]}\nb: {script: [x], needs: [a]}\n", []),
         ("a: {script: [x]}\nb: {script: [x], needs: [c]}\n", ["job b needs c"]),
         ("b: {script: [x], needs: [{job: c, optional: true}]}\n", []),
+        # What a job of another project is in stands there.
+        ("stages: [check]\ninclude: [{project: g/p, file: x.yml}]\na: {image: i}\n", []),
+        ("stages: [check]\na: {image: i}\n", ["job a is in stage test"]),
         ("b: {script: [x], needs: [{job: c, project: g/p}]}\n", []),
         ("include: [{remote: 'https://x.dev/a.yml'}]\nb: {script: [x], needs: [c]}\n", []),
     ],
@@ -34,6 +37,28 @@ GITLAB = ".gitlab-ci.yml"
 def test_pipeline_has_the_stages_and_jobs_it_names(judged: Judge, pipeline: str, expected: list[str]) -> None:
     """Commit 6199d3a: a template of GitLab is in a stage that the pipeline does not list."""
     assert contradicted(judged, {GITLAB: pipeline}, "pipeline-jobs") == expected
+
+
+def test_file_that_a_pipeline_includes_has_any_name(judged: Judge) -> None:
+    """The jobs of a library's pipeline stand in ci/, and its root asks for one of them."""
+    tree = {
+        GITLAB: "include: /ci/all.yml\nb: {script: [x], needs: [a, c]}\n",
+        "ci/all.yml": "include: [{local: /ci/jobs.yml}]\n",
+        "ci/jobs.yml": "a: {script: [docker build .], tags: [tinyland-nix]}\n",
+        "ci/other.yml": "c: {script: [x]}\n",
+    }
+    assert contradicted(judged, tree, "pipeline-jobs") == ["job b needs c"]
+    assert contradicted(judged, tree, "workflows/needs") == ["job a on tinyland-nix: docker build ."]
+
+
+@pytest.mark.parametrize(
+    "include", ["{project: g/p, file: x.yml}", "{remote: 'https://x.dev/a.yml'}", "/ci/none.yml", "'$X.yml'"]
+)
+def test_jobs_that_a_pipeline_includes_unseen_are_listed(judged: Judge, include: str) -> None:
+    report = judged({GITLAB: f"include: [{include}]\na: {{script: [x], needs: [b]}}\n"})
+    reasons = [place.reason for place in report.unjudged if place.clause.endswith("workflows/labels")]
+    assert [reason.partition(", ")[2] for reason in reasons] == ["which is not in this checkout"]
+    assert report.findings == ()
 
 
 @pytest.mark.parametrize(

@@ -161,3 +161,57 @@ def test_need_that_a_job_may_not_have_is_listed(
     assert [finding.expected.says.removeprefix(start) for finding in report.findings] == broken
     reasons = [place.reason.removeprefix(start) for place in report.unjudged]
     assert [reason.partition(" (")[0] for reason in reasons] == listed
+
+
+DISPATCH = """\
+build() { docker build .; }
+main() {
+  case "$1" in
+    build|all) build ;;
+    version) echo 1 ;;
+  esac
+}
+main "$@"
+"""
+MAYBE = """\
+never:
+ifdef CI
+\tdocker build .
+endif
+always:
+\tdocker build .
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "reason"),
+    [
+        ("{run: ./do.sh build}", ""),
+        ("{run: ./do.sh all}", ""),
+        ("{run: ./do.sh version}", "this call of the script may not reach it"),
+        ("{run: ./asks.sh}", "the script asks whether it succeeds"),
+        ("{run: ./retries.sh}", "it runs only if another command fails"),
+        ("{run: './do.sh build || true'}", "the script goes on if it fails"),
+        ("{run: './do.sh build || exit 1'}", ""),
+        ("{run: 'docker build . || :'}", "the script goes on if it fails"),
+        ("{run: 'docker build . || docker build x'}", ""),
+        ("{run: docker build ., continue-on-error: true}", "the job goes on if the step fails"),
+        ("{uses: docker/login-action@v3, continue-on-error: true}", "the job goes on if the step fails"),
+        ("{run: make never}", "a condition of the Makefile may leave it out"),
+        ("{run: make always}", ""),
+        # One that may not run hides none that does.
+        ("{run: 'docker ps || true; docker build .'}", ""),
+    ],
+)
+def test_need_that_may_not_run_is_listed_with_its_reason(judged: Judge, step: str, reason: str) -> None:
+    """A script that serves several callers asked for a builder of images when it was asked for a version."""
+    workflow = f"on: push\njobs:\n  build:\n    runs-on: tinyland-nix\n    steps: [{step}]\n"
+    scripts = {
+        "asks.sh": "if docker push x; then echo; fi\n",
+        "retries.sh": "if ! make x; then docker rm x; fi\n",
+    }
+    report = judged({".github/workflows/ci.yml": workflow, "do.sh": DISPATCH, "Makefile": MAYBE, **scripts})
+    found = [finding for finding in report.findings if "a Docker daemon" in finding.expected.says]
+    reasons = [place.reason for place in report.unjudged if "a Docker daemon" in place.reason]
+    assert bool(found) is not bool(reason)
+    assert [entry.rpartition(", but ")[2] for entry in reasons] == ([reason] if reason else [])

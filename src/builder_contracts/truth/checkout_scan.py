@@ -25,7 +25,7 @@ from builder_contracts.truth.readers import (
     workflows,
     yaml,
 )
-from builder_contracts.truth.value import Value, without
+from builder_contracts.truth.value import Value, get, text, without
 
 PAGES = (".md", ".rst", ".txt", ".adoc", ".tex")
 """Files of documentation, by how their names end."""
@@ -105,7 +105,8 @@ def scan_checkout(root: Path, words: SearchWords, others: OtherCheckouts = NO_OT
     of_github = {path: document for path, document in pipelines.items() if workflows.is_workflow(path)}
     workflows.read_workflows(of_github, model, others)
     workflows.read_other_actions(model, others)
-    workflows.read_pipelines({path: pipelines[path] for path in pipelines if path not in of_github}, model)
+    of_gitlab = {path: document for path, document in pipelines.items() if path not in of_github}
+    workflows.read_pipelines(of_gitlab, model, checkout.text_of)
     named: set[str] = set()
 
     def text_of(path: str) -> str | None:
@@ -252,7 +253,13 @@ def _read_yaml_file(
         model.unread.append(Unread(path, _TEMPLATE if action else f"not YAML at line {error.line}: {error}"))
         return
     if template:
-        documents = [without(document, "{{", "is resolved at run time") for document in documents]
+        documents = [
+            document
+            # Its own generators fill it in.
+            if text(get(document, "kind")) == "ApplicationSet"
+            else without(document, "{{", "is resolved at run time")
+            for document in documents
+        ]
     for document in documents:
         if workflows.is_workflow(path):
             pipelines[path] = document

@@ -306,7 +306,10 @@ class Template:
 
 @dataclass(frozen=True)
 class CiStep:
-    """A step of a job; ``run`` is a shell script, ``uses`` an action, ``condition`` its ``if``."""
+    """A step of a job; ``run`` is a shell script, ``uses`` an action, ``condition`` its ``if``.
+
+    ``may_fail``: the job goes on after its failure.
+    """
 
     name: str
     run: Value | None
@@ -314,6 +317,7 @@ class CiStep:
     arguments: Mapping[str, Value]
     at: Location
     condition: Value | None = None
+    may_fail: bool = False
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,8 @@ def _class(name: str, scale_sets: Sequence[ScaleSet], origin: str = "") -> str:
     image = text(get(scale_sets[0].runner, "image")) if scale_sets else None
     reference = image if image and _REFERENCE.match(image) else CHART_IMAGE
     daemons = [facts_of(scale_set).daemon for scale_set in scale_sets]
-    daemon = bool(daemons) and all(isinstance(facts, DaemonFacts) and facts.reachable for facts in daemons)
+    certain = [facts for facts in daemons if isinstance(facts, DaemonFacts)]
+    daemon = bool(certain) and all(facts.reachable for facts in certain)
     origin = origin or "".join(dict.fromkeys(f"# Read from {entry.at}.\n" for entry in scale_sets))
     return f"""\
 {origin}apiVersion: builder-contracts/v1

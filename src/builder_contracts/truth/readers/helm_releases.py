@@ -10,9 +10,11 @@ https://kubectl.docs.kubernetes.io/references/kustomize/builtins/#_helmchartinfl
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from builder_contracts.errors import Location
 from builder_contracts.truth.model import Model, NameUse, Release, ScaleSet
 from builder_contracts.truth.readers import kubernetes, yaml
 from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text, without
@@ -78,9 +80,15 @@ class ReleaseReader:
         elif kind == "Application" and group == "argoproj.io":
             self._releases += _of_argo(value, get(value, "spec"))
         elif kind == "ApplicationSet" and group == "argoproj.io":
-            self._releases += _of_argo(
-                get(value, "spec", "template") or value, get(value, "spec", "template", "spec")
-            )
+            template = get(value, "spec", "template") or value
+            elements = [
+                fields(element)
+                for generator in items(get(value, "spec", "generators"))
+                for element in items(get(generator, "list", "elements"))
+            ]
+            for parameters in elements or [{}]:
+                made = without(_filled_in(template, parameters), "{{", "is resolved at run time")
+                self._releases += _of_argo(made, get(made, "spec"))
         elif kind is None and _scale_sets_in(value):
             self._values[path] = _substituted(value)
 
@@ -92,6 +100,7 @@ class ReleaseReader:
         used = set(named)
         for written in self._releases:
             used.update(file for file in written.files if file in self._values)
+            used.add(f"{self._folder_of(written.chart)}/values.yaml")
             self._add(written, model)
         for path, value in self._values.items():
             if path not in used and not self._is_of_a_chart(path, model):
@@ -123,7 +132,7 @@ class ReleaseReader:
         if written.chart_object:
             chart, version = self._nearest_chart(written, version)
         values: Value = Known({}, written.at.at)
-        for file in written.files:
+        for file in (f"{self._folder_of(chart)}/values.yaml", *written.files):
             under = self._values.get(file)
             values = overlay(values, under) if under is not None else values
         missing = [file for file in written.files if file not in self._values]
@@ -138,10 +147,10 @@ class ReleaseReader:
             model.namespaces.append(NameUse(written.namespace, False, written.namespace.at))
         scale_sets = {"": values} if release.chart_name == SCALE_SET_CHART else _scale_sets_in(values)
         for alias, inner in scale_sets.items():
-            subchart = self._subcharts.get((text(chart) or "").strip("./"), {}).get(alias)
+            subchart = self._subcharts.get(self._folder_of(chart), {}).get(alias)
             self._scale_set(
                 alias or text(written.name) or "",
-                _open(inner, elsewhere, written.at) if elsewhere else inner,
+                opened(inner, elsewhere, written.at.at) if elsewhere else inner,
                 written.name,
                 version if not alias else get(subchart, "version"),
                 written.namespace,
@@ -154,9 +163,9 @@ class ReleaseReader:
         self, name: str, values: Value, label: Value, version: Value | None, namespace: Value | None,
         deployed: Value, variant: str, model: Model,
     ) -> None:  # fmt: skip
-        present = {**fields(values)}
-        # The chart's default is the name of the release.
-        if get(values, "runnerScaleSetName") is None:
+        present = _without_blanks(values)
+        # The chart's default, also for an empty text, is the name of the release.
+        if get(values, "runnerScaleSetName") is None or text(get(values, "runnerScaleSetName")) == "":
             present["runnerScaleSetName"] = label
         scale_set = ScaleSet(
             name, Known(present, values.at), version, namespace, deployed, variant, values.at
@@ -171,6 +180,11 @@ class ReleaseReader:
             return Unknown(f"{written.chart_object} is not in this checkout", written.at.at), version
         _, chart, tag, _ = max(candidates, key=lambda entry: len(posixpath.commonpath([entry[3], place])))
         return chart, tag
+
+    @staticmethod
+    def _folder_of(chart: Value | None) -> str:
+        """The folder of a chart that is named by its path; its values.yaml lies below those of the release."""
+        return (text(chart) or "").strip("./")
 
     def _deployed(self, written: _Written) -> Value:
         """Whether the objects above a release lead to it."""
@@ -216,9 +230,17 @@ def _scale_sets_in(value: Value) -> Mapping[str, Value]:
     return {key: inner for key, inner in fields(value).items() if kubernetes.is_helm_values(inner)}
 
 
-def _open(values: Value, reason: str, at: Value) -> Value:
+def _without_blanks(values: Value) -> dict[str, Value]:
+    """Values of which those that are left empty are unknown: a form that somebody fills in elsewhere."""
+    return {
+        key: Unknown("it is empty: whoever deploys it fills it in", item.at) if text(item) == "" else item
+        for key, item in fields(values).items()
+    }
+
+
+def opened(values: Value, reason: str, at: Location) -> Value:
     """Values of which others may come from elsewhere: what these do not set is unknown."""
-    missing = {key: Unknown(reason, at.at) for key in kubernetes.SCALE_SET_VALUES}
+    missing = {key: Unknown(reason, at) for key in kubernetes.SCALE_SET_VALUES}
     return Known({**missing, **fields(values)}, values.at)
 
 
@@ -280,6 +302,28 @@ def _of_argo(value: Value, spec: Value | None) -> Iterator[_Written]:
             at=source,
             elsewhere="a parameter may set it" if items(get(helm, "parameters")) else "",
         )
+
+
+_PARAMETER = re.compile(r"\{\{\s*\.?([\w-]+)\s*\}\}")
+
+
+def _filled_in(value: Value, parameters: Mapping[str, Value]) -> Value:
+    """The template of an ApplicationSet with the parameters of one element of its list.
+
+    Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/applicationset/Generators-List/
+    """
+    if isinstance(value, Unknown) or not parameters:
+        return value
+    match value.data:
+        case dict():
+            return Known({key: _filled_in(item, parameters) for key, item in value.data.items()}, value.at)
+        case list():
+            return Known([_filled_in(item, parameters) for item in value.data], value.at)
+        case str():
+            filled = _PARAMETER.sub(lambda use: text(parameters.get(use[1])) or use[0], value.data)
+            return Known(filled, value.at)
+        case _:
+            return value
 
 
 def _of_kustomize(entry: Value, folder: str) -> _Written:

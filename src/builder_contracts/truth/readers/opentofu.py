@@ -24,7 +24,7 @@ from builder_contracts.truth.hcl.stacks import (
 from builder_contracts.truth.hcl.syntax import Block, Expression, parse
 from builder_contracts.truth.model import Model, NameUse, Release, ScaleSet, Stack, Template, UrlPassword
 from builder_contracts.truth.readers import kubernetes, yaml
-from builder_contracts.truth.readers.helm_releases import SCALE_SET_CHART, overlay
+from builder_contracts.truth.readers.helm_releases import SCALE_SET_CHART, opened, overlay
 from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text, without
 
 EXAMPLE = ".tfvars.example"
@@ -109,16 +109,19 @@ def _stack(
 ) -> None:
     backends = [block for terraform in folder.terraform for block in terraform.all("backend")]
     place = backends[0].at if backends else next(iter(folder.terraform), _nowhere(folder)).at
+    applied = bool(backends or folder.providers or folder.calls or variables)
+    # Who applies a module that asks for a value which no file sets gives it others, too.
+    asks = any("default" not in variable.attributes for variable in folder.variables.values())
+    is_library = bool(folder.variables) and not (backends or variables) and (asks or not applied)
     if backends or folder.calls or folder.resources:
         kind = backends[0].labels[0] if backends and backends[0].labels else None
-        applied = bool(backends or folder.providers or folder.calls or variables)
         lock = _lock(backends[0], Scope(Instance(folder, {}, no_file, {}))) if backends else ""
         model.stacks.append(Stack(folder.path, kind, place, applied, lock))
     for variant, inputs in _variants(folder, variables):
         instance = Instance(folder, folders, texts, inputs)
         name = f"{folder.path} with {variant}" if variant else folder.path
         for resource in instance.resources():
-            _resource(resource, name, model)
+            _resource(resource, name, model, is_library=is_library)
         for called in instance.all():
             templates.read(called, name)
         switched_on = Model()
@@ -171,7 +174,7 @@ def _variants(folder: Folder, files: Mapping[str, Block]) -> Iterator[tuple[str,
         yield name, {**always, **values(files[name])}
 
 
-def _resource(resource: TofuResource, variant: str, model: Model) -> None:
+def _resource(resource: TofuResource, variant: str, model: Model, *, is_library: bool = False) -> None:
     if resource.deployed == Known(False, resource.deployed.at) and resource.type != "helm_release":
         # Of what a switch leaves out, a caller gets these as they stand when it is switched on.
         switched_off = Model()
@@ -180,7 +183,7 @@ def _resource(resource: TofuResource, variant: str, model: Model) -> None:
         model.selectors += [replace(selector, deployed=False) for selector in switched_off.selectors]
         return
     if resource.type == "helm_release":
-        _release(resource, variant, model)
+        _release(resource, variant, model, is_library=is_library)
     elif resource.type in _MANIFESTS:
         expression = resource.block.attributes.get("yaml_body") or resource.block.attributes.get("manifest")
         if expression is not None:
@@ -240,7 +243,7 @@ def _camel_word(word: str) -> str:
     return first + "".join(part.capitalize() for part in rest)
 
 
-def _release(resource: TofuResource, variant: str, model: Model) -> None:
+def _release(resource: TofuResource, variant: str, model: Model, *, is_library: bool = False) -> None:
     block, scope = resource.block, resource.scope
     attributes = {name: evaluate(expression, scope) for name, expression in block.attributes.items()
                   if name in _RELEASE}  # fmt: skip
@@ -250,10 +253,29 @@ def _release(resource: TofuResource, variant: str, model: Model) -> None:
         if (key := inner.attributes.get("name")) is not None
         and (setting := inner.attributes.get("value")) is not None
     ]
+    elsewhere = ""
+    if (listed := block.attributes.get("set")) is not None:
+        # Since version 3 of the provider: a list in the place of blocks.
+        made_settings = evaluate(listed, scope)
+        settings += _settings(made_settings)
+        elsewhere = made_settings.reason if isinstance(made_settings, Unknown) else ""
+    written = [block.attributes[name] for name in ("values", "set") if name in block.attributes]
+    if is_library and any("var." in expression.text for expression in written):
+        elsewhere = f"the caller of the module {posixpath.dirname(resource.at.file)} may set it"
     written_at = block.attributes["values"].at if "values" in block.attributes else None
     made = Known(resource.address, resource.at)
     omitted = dict(_omitted(block, scope))
-    _add_release(attributes, settings, made, resource.deployed, written_at, variant, model, omitted)
+    _add_release(
+        attributes, settings, made, resource.deployed, written_at, variant, model, omitted, elsewhere
+    )
+
+
+def _settings(value: Value | None) -> list[tuple[Value, Value]]:
+    return [
+        (name, setting)
+        for entry in items(value)
+        if (name := get(entry, "name")) is not None and (setting := get(entry, "value")) is not None
+    ]
 
 
 def _omitted(block: Block, scope: Scope) -> Iterator[tuple[str, Location]]:
@@ -272,11 +294,7 @@ def _omitted(block: Block, scope: Scope) -> Iterator[tuple[str, Location]]:
 def read_resource(kind: str, address: str, values: Value, variant: str, model: Model) -> None:
     """Add a resource whose attributes are all evaluated, as a plan has them."""
     if kind == "helm_release":
-        settings = [
-            (name, value)
-            for entry in items(get(values, "set"))
-            if (name := get(entry, "name")) is not None and (value := get(entry, "value")) is not None
-        ]
+        settings = _settings(get(values, "set"))
         at = get(values, "values")
         made, deployed = Known(address, values.at), Known(True, values.at)
         _add_release(
@@ -304,8 +322,12 @@ def _add_release(
     variant: str,
     model: Model,
     omitted: Mapping[str, Location] = MappingProxyType({}),
+    elsewhere: str = "",
 ) -> None:
-    """Add a Helm release, and the scale set that it is; ``settings`` are its ``set`` blocks."""
+    """Add a Helm release, and the scale set that it is; ``settings`` are its ``set`` blocks.
+
+    ``elsewhere`` is what may set the values that these do not.
+    """
     chart, version, namespace = map(attributes.get, ("chart", "version", "namespace"))
     values: Value = Known({}, made.at)
     written_values = attributes.get("values")
@@ -331,6 +353,8 @@ def _add_release(
     name = text(attributes.get("name")) or str(made.data)
     if get(values, "runnerScaleSetName") is None:
         values = _put(values, ["runnerScaleSetName"], Known(name, made.at))
+    if elsewhere:
+        values = opened(values, elsewhere, made.at)
     kubernetes.scale_set(
         ScaleSet(name, values, version, namespace, deployed, variant, made.at, omitted), model
     )

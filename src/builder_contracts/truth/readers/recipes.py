@@ -26,6 +26,7 @@ _RECIPE = re.compile(r"^@?([A-Za-z_][\w-]*)(?:\s+[^:]*)?:(?!=)\s*([^#]*)")
 _SHELL = re.compile(r"^#!\s*(?:/usr)?/bin/(?:env\s+(?:-S\s+)?)?(?:ba|da|z|k)?sh\b")
 _SHELLS = frozenset({"sh", "bash", "dash", "zsh"})
 _RUNNERS = frozenset({"npm", "pnpm", "yarn", "bun"})
+_MAKE_CONDITION = re.compile(r"if(?:n?eq|n?def)\b")
 _MAKE_VALUES = frozenset({"-C", "--directory", "-f", "--file", "-j", "-o", "-W", "-I"})
 
 
@@ -39,17 +40,21 @@ class LocalTarget:
 
 @dataclass
 class Recipes:
-    """The recipes of a checkout, by the folder, the program that runs them and the target."""
+    """The recipes of a checkout, by the folder, the program that runs them and the target.
+
+    ``conditional`` are the lines of those that a condition of make may leave out.
+    """
 
     by_target: dict[tuple[str, str, str], LocalTarget] = field(default_factory=dict)
     scripts: dict[str, Value] = field(default_factory=dict)
+    conditional: set[Location] = field(default_factory=set)
     _first: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def read(self, file: File) -> None:
         """Take a file, if it has recipes."""
         folder, name = posixpath.split(file.path)
         if name in MAKEFILES:
-            self._add(folder, "make", _makefile(file.text(), file.path))
+            self._add(folder, "make", _makefile(file.text(), file.path, self.conditional))
         elif name in JUSTFILES:
             self._add(folder, "just", _justfile(file.text(), file.path))
         elif name == _PACKAGE:
@@ -109,12 +114,15 @@ def _make_arguments(words: Sequence[str]) -> tuple[str, list[str]]:
     return "" if folder == "." else folder, targets
 
 
-def _makefile(content: str, path: str) -> dict[str, LocalTarget]:
+def _makefile(content: str, path: str, conditional: set[Location]) -> dict[str, LocalTarget]:
     settings: dict[str, str] = {}
     recipes: dict[str, LocalTarget] = {}
     targets: list[str] = []
+    depth = 0
     for number, line in _joined(content):
         if line.startswith("\t"):
+            if depth:
+                conditional.add(Location(path, number))
             command = line.strip().lstrip("@-+ ")
             for target in targets if command else ():
                 run = Known(_expanded(command, settings), Location(path, number))
@@ -130,6 +138,8 @@ def _makefile(content: str, path: str) -> dict[str, LocalTarget]:
                 recipes[target] = LocalTarget(earlier.runs, (*earlier.before, *before))
         elif line.strip() and not line.startswith("#"):
             # A condition, an include or a definition: recipes go on after a condition only.
+            depth += _MAKE_CONDITION.match(line) is not None
+            depth -= line.startswith("endif") and depth > 0
             targets = targets if line.startswith(("if", "else", "endif")) else []
     return recipes
 

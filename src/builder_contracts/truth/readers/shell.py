@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tree_sitter import Parser
+    from tree_sitter import Node, Parser
 
 _EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 # Words before a command that start it, and their options that take a word of their own.
@@ -56,6 +56,11 @@ _MAX_WORD = 20_000
 _MAX_CONDITIONS = 500
 # Where what a conditional starts begins.
 _ARMS = frozenset({"then", "in"})
+# What follows a command whose failure does not count: `|| true`.
+_TOLERANT = re.compile(r"(?:true|:|echo|printf)(?=[\s;]|$)")
+# A branch that runs only after another command has failed.
+_COMPARES = re.compile(r"\bif\b[^;]*(?:==?|!=)\s*[\"']?\w")
+_AFTER_FAILURE = re.compile(r"\bif\s+!\s*(?!\[|test\s|EXPRESSION)")
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,9 @@ class Command:
 
     ``through`` are the commands that start it (``sudo``, ``timeout``). ``environment`` is the command that brings its
     tools, such as ``nix develop``; empty if they are the runner's. ``path`` is the command as it is written,
-    ``conditions`` what the script asks before it.
+    ``conditions`` what the script asks before it. ``function`` is the one whose body it stands in, ``arms`` are the
+    patterns of ``case`` that it stands below. ``tolerated``: the script goes on if it fails; ``asked``: it is itself
+    what an ``if`` asks.
     """
 
     words: tuple[str, ...]
@@ -73,6 +80,26 @@ class Command:
     environment: str = ""
     path: str = ""
     conditions: str = ""
+    function: str = ""
+    arms: tuple[str, ...] = ()
+    tolerated: bool = False
+    asked: bool = False
+
+    @property
+    def after_failure(self) -> bool:
+        """Whether it runs only after another command has failed."""
+        return _AFTER_FAILURE.search(self.conditions) is not None
+
+    @property
+    def depends_on_a_value(self) -> bool:
+        """Whether it runs only if something has a value that the script names."""
+        return _COMPARES.search(self.conditions) is not None
+
+    def is_chosen_by(self, arguments: Collection[str]) -> bool:
+        """Whether every ``case`` above it takes the arm of one of these arguments."""
+        return all(
+            any(word in arguments for word in re.split(r"[|\s\"']+", arm) if word) for arm in self.arms
+        )
 
 
 @cache
@@ -89,9 +116,9 @@ def commands(script: str, depth: int = 0) -> Iterator[Command]:
     Expressions of a CI system are replaced by one word.
     """
     raw = _EXPRESSION.sub(lambda expression: "EXPRESSION" + "\n" * expression[0].count("\n"), script).encode()
-    pending = [(_parser().parse(raw).root_node, "")]
+    pending = [(_parser().parse(raw).root_node, Command((), 0))]
     while pending:
-        node, conditions = pending.pop()
+        node, within = pending.pop()
         if node.type == "command":
             words = tuple(
                 # Commands nest inside words: without a limit their text would be copied once a level.
@@ -102,14 +129,59 @@ def commands(script: str, depth: int = 0) -> Iterator[Command]:
                 if child.type in _WORDS
             )
             if words:
-                yield from started(Command(words, node.start_point.row, conditions=conditions), depth)
-        arms = next((child.start_byte for child in node.children if child.type in _ARMS), node.end_byte)
-        asked = raw[node.start_byte : arms].decode("utf-8", "replace") if arms < node.end_byte else ""
-        within = f"{asked} {conditions}"[:_MAX_CONDITIONS] if asked else conditions
+                yield from started(replace(within, words=words, line=node.start_point.row), depth)
         pending.extend(
-            (child, within if child.start_byte > arms else conditions)
-            for child in reversed(node.named_children)
+            reversed([(child, _within(node, child, within, raw)) for child in node.named_children])
         )
+
+
+def _within(node: Node, child: Node, within: Command, raw: bytes) -> Command:
+    """What a node says of the commands in one of its children, added to what those above say."""
+
+    def written(start: int, end: int) -> str:
+        return raw[start:end].decode("utf-8", "replace")
+
+    match node.type:
+        case "if_statement" | "elif_clause" | "while_statement" | "for_statement" | "case_statement":
+            arms = next((part.start_byte for part in node.children if part.type in _ARMS), node.end_byte)
+            if child.start_byte > arms:
+                conditions = f"{written(node.start_byte, arms)} {within.conditions}"
+                return replace(within, conditions=conditions[:_MAX_CONDITIONS])
+            return replace(within, asked=within.asked or arms < node.end_byte)
+        case "case_item":
+            values = node.children_by_field_name("value")
+            if child not in values:
+                return replace(
+                    within,
+                    arms=(
+                        *within.arms,
+                        "|".join(written(value.start_byte, value.end_byte) for value in values),
+                    ),
+                )
+        case "function_definition" if (name := node.child_by_field_name("name")) is not None:
+            return replace(within, function=written(name.start_byte, name.end_byte))
+        case "list" if child == node.children[0] and node.children[1].type == "||":
+            rest = node.children[-1]
+            tolerated = _TOLERANT.match(written(rest.start_byte, min(rest.end_byte, rest.start_byte + 20)))
+            return replace(within, tolerated=within.tolerated or tolerated is not None)
+        case _:
+            pass
+    return within
+
+
+def called(script_commands: Sequence[Command], arguments: Collection[str]) -> frozenset[str]:
+    """The functions of a script that run when it gets these arguments, and the empty name for what is in none."""
+    reached = {""}
+    while (
+        more := {
+            command.words[0]
+            for command in script_commands
+            if command.function in reached and command.is_chosen_by(arguments)
+        }
+        & {command.function for command in script_commands} - reached
+    ):
+        reached |= more
+    return frozenset(reached)
 
 
 def started(command: Command, depth: int = 0) -> Iterator[Command]:
@@ -144,13 +216,8 @@ def _inside(command: Command, depth: int) -> Iterator[Command]:
         yield command
     if shell is not None and words[0] not in _ELSEWHERE and depth < _DEPTH:
         for inner in commands(words[shell + 2], depth + 1):
-            yield replace(
-                inner,
-                line=command.line + inner.line,
-                through=(*command.through, *inner.through),
-                environment=inner.environment or command.environment,
-                conditions=f"{command.conditions} {inner.conditions}",
-            )
+            through = (*command.through, *inner.through)
+            yield _nested(command, inner, through, inner.environment or command.environment)
         return
     opening = next((opening for opening in _ENVIRONMENTS if words[: len(opening)] == opening), None)
     if opening is None or depth >= _DEPTH:
@@ -169,12 +236,22 @@ def _inside(command: Command, depth: int) -> Iterator[Command]:
         commands(rest[0], depth + 1) if opening == ("nix-shell",) else started(Command(rest, 0), depth + 1)
     )
     for inner in inner_commands:
-        yield replace(
-            inner,
-            line=command.line + inner.line,
-            environment=inner.environment or name,
-            conditions=f"{command.conditions} {inner.conditions}",
-        )
+        yield _nested(command, inner, inner.through, inner.environment or name)
+
+
+def _nested(command: Command, inner: Command, through: tuple[str, ...], environment: str) -> Command:
+    """A command that another starts, in the place of that one."""
+    return replace(
+        inner,
+        line=command.line + inner.line,
+        through=through,
+        environment=environment,
+        conditions=f"{command.conditions} {inner.conditions}",
+        function=inner.function or command.function,
+        arms=(*command.arms, *inner.arms),
+        tolerated=command.tolerated or inner.tolerated,
+        asked=command.asked or inner.asked,
+    )
 
 
 def _without_options(words: tuple[str, ...], valued: frozenset[str]) -> tuple[str, ...]:

@@ -6,9 +6,10 @@ import fnmatch
 import itertools
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from builder_contracts.truth.checkout import Unread
 from builder_contracts.truth.model import (
     CiJob,
     CiStep,
@@ -20,6 +21,7 @@ from builder_contracts.truth.model import (
     PipelineJob,
 )
 from builder_contracts.truth.other_checkouts import NO_OTHERS, OtherCheckouts
+from builder_contracts.truth.readers import yaml
 from builder_contracts.truth.readers.expressions import MOST, UNKNOWN, possible_values
 from builder_contracts.truth.value import Known, Value, fields, get, items, plain, text
 
@@ -35,6 +37,7 @@ _GITLAB_WORDS = frozenset({"stages", "variables", "default", "include", "workflo
 # https://docs.gitlab.com/ci/yaml/#default and #extends
 _GITLAB_DEFAULTS = frozenset({"image", "before_script", "after_script", "services", "cache"})
 _GITLAB_DEPTH = 10
+_GITLAB_ACTS = frozenset({"script", "run", "trigger"})
 
 
 def is_workflow(path: str) -> bool:
@@ -261,6 +264,7 @@ def _steps(value: Value | None) -> tuple[CiStep, ...]:
             arguments=fields(get(step, "with")),
             at=step.at,
             condition=get(step, "if"),
+            may_fail=text(get(step, "continue-on-error")) == "true",
         )
         for number, step in enumerate(items(value), 1)
     )
@@ -299,30 +303,38 @@ def read_other_actions(model: Model, others: OtherCheckouts) -> None:
             pending += action.steps
 
 
-def read_pipelines(documents: Mapping[str, Value], model: Model) -> None:
-    """Add the jobs of all GitLab pipelines of a checkout; what a pipeline includes shares its names."""
+def read_pipelines(
+    documents: Mapping[str, Value], model: Model, text_of: Callable[[str], str | None] = lambda _: None
+) -> None:
+    """Add the jobs of all GitLab pipelines of a checkout; what a pipeline includes shares its names.
+
+    ``text_of`` has the files that a pipeline includes under names of their own.
+    """
     included: set[str] = set()
-    for root in documents:
+    documents = dict(documents)
+    for root in list(documents):
         if root.rpartition("/")[2] in (".gitlab-ci.yml", ".gitlab-ci.yaml"):
             merged: dict[str, Value] = {}
             elsewhere: list[Value] = []
-            for path in _with_includes(root, documents):
+            for path in _with_includes(root, documents, model, text_of):
                 merged = _merged(merged, fields(documents[path]))
-                elsewhere += [entry for entry in _includes(documents[path]) if _local(entry) is None]
+                elsewhere += [
+                    entry for entry in _includes(documents[path]) if not _named(entry, root, documents)
+                ]
                 included.add(path)
             whole = Known(merged, documents[root].at)
             read_pipeline(whole, model)
-            model.pipelines.append(
-                Pipeline(merged.get("stages"), tuple(_pipeline_jobs(whole)), tuple(elsewhere), whole.at)
-            )
+            jobs = tuple(_pipeline_jobs(whole, is_partial=bool(elsewhere)))
+            model.pipelines.append(Pipeline(merged.get("stages"), jobs, tuple(elsewhere), whole.at))
     for path, document in documents.items():
         if path not in included:
             read_pipeline(document, model)
 
 
-def _with_includes(root: str, documents: Mapping[str, Value]) -> list[str]:
+def _with_includes(
+    root: str, documents: dict[str, Value], model: Model, text_of: Callable[[str], str | None]
+) -> list[str]:
     """A pipeline after the files of the same checkout that it includes: its own keys count most."""
-    folder = root.rpartition("/")[0]
     reached: dict[str, None] = {}
     pending = [root]
     while pending:
@@ -331,10 +343,28 @@ def _with_includes(root: str, documents: Mapping[str, Value]) -> list[str]:
             continue
         reached[path] = None
         for entry in _includes(documents[path]):
-            local = _local(entry) or ""
-            pattern = f"{folder}/{local.lstrip('/')}".lstrip("/")
-            pending += [other for other in documents if local and fnmatch.fnmatchcase(other, pattern)]
+            for other in _named(entry, root, model.paths):
+                if other not in documents and (document := _included(other, text_of, model)) is not None:
+                    documents[other] = document
+            pending += _named(entry, root, documents)
     return list(reversed(reached))
+
+
+def _named(entry: Value, root: str, paths: Iterable[str]) -> list[str]:
+    """Those of the files that an entry of ``include`` names; none if they are elsewhere."""
+    local = _local(entry)
+    pattern = f"{root.rpartition('/')[0]}/{(local or '').lstrip('/')}".lstrip("/")
+    return fnmatch.filter(paths, pattern) if local else []
+
+
+def _included(path: str, text_of: Callable[[str], str | None], model: Model) -> Value | None:
+    """The last document of a file of YAML: a document before it is a header with the inputs of the file."""
+    written = text_of(path)
+    try:
+        return next(reversed(yaml.read(written or "", path, repeated=model.repeated_keys)), None)
+    except yaml.NotYaml as error:
+        model.unread.append(Unread(path, f"not YAML at line {error.line}: {error}"))
+        return None
 
 
 def _includes(document: Value) -> list[Value]:
@@ -348,12 +378,15 @@ def _local(entry: Value) -> str | None:
     return None if written is None or "://" in written else written
 
 
-def _pipeline_jobs(pipeline: Value) -> Iterator[PipelineJob]:
+def _pipeline_jobs(pipeline: Value, *, is_partial: bool) -> Iterator[PipelineJob]:
+    """The jobs of a pipeline with its includes, of which some are elsewhere if it is partial."""
     written = fields(pipeline)
     for name, own in written.items():
         if name in _GITLAB_WORDS or name.startswith(".") or not fields(own):
             continue
         job, complete = _extended(own, written, 0)
+        # A job that does nothing by itself changes one of a file elsewhere.
+        complete = complete and not (is_partial and _GITLAB_ACTS.isdisjoint(job))
         stage = job.get("stage") or (Known("test", own.at) if complete else None)
         waits_for = [
             entry if text(entry) is not None else get(entry, "job")

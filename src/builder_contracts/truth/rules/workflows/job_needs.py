@@ -21,7 +21,7 @@ from builder_contracts.truth.debian import brings as brings_of
 from builder_contracts.truth.known_software import known_software
 from builder_contracts.truth.model import CiJob, CiStep, CompositeAction, LabelChoice
 from builder_contracts.truth.readers.expressions import UNKNOWN, possible_values
-from builder_contracts.truth.readers.shell import Command, commands
+from builder_contracts.truth.readers.shell import Command, called, commands
 from builder_contracts.truth.rule_context import RuleContext
 from builder_contracts.truth.value import Value, get, text
 
@@ -120,6 +120,7 @@ def needs_of_steps(
     unsure = ""
     strangers: list[str] = []
     for step in steps_of(context, steps):
+        may_fail = "the job goes on if the step fails" if step.may_fail else ""
         uses = text(step.uses) or ""
         action = uses.partition("@")[0]
         listed = known_software().actions.get(action)
@@ -130,7 +131,7 @@ def needs_of_steps(
             yield StepNeed(DAEMON, f"uses: {uses}", step.uses.at)
         need = by_action.get(action) or (listed.needs if listed else "")
         if step.uses is not None and need and need not in brought:
-            yield StepNeed(need, f"uses: {action}", step.uses.at)
+            yield StepNeed(need, f"uses: {action}", step.uses.at, may_fail)
         brought.update(brings.get(action, ()), listed.brings if listed else ())
         if (
             action
@@ -153,8 +154,8 @@ def needs_of_steps(
             named = next(
                 (f"uses: {name} may bring it" for name in strangers if _brings(name, step_need.what)), ""
             )
-            doubt = step_need.unsure or unsure or named
-            yield dataclasses.replace(step_need, unsure=doubt if step_need.what not in (DAEMON, ROOT) else "")
+            may_bring = "" if step_need.what in (DAEMON, ROOT) else unsure or named
+            yield dataclasses.replace(step_need, unsure=step_need.unsure or may_fail or may_bring)
         if not unsure and (opaque := _BRINGS.search(script)):
             unsure = f"the script of step {step.name!r} ({' '.join(opaque[0].split())}) may bring it"
 
@@ -170,39 +171,81 @@ def _names(written: str, tool: str) -> bool:
 
 
 def _needs_of_script(
-    context: RuleContext, run: Value, script: str, brought: set[str], depth: int = 0
+    context: RuleContext,
+    run: Value,
+    script: str,
+    brought: set[str],
+    depth: int = 0,
+    arguments: Sequence[str] = (),
+    doubt: str = "",
 ) -> Iterator[StepNeed]:
-    """Needs of a script, and of what it starts in the checkout."""
+    """Needs of a script, and of what it starts in the checkout. ``doubt`` is why it may not run."""
     opaque = _BRINGS.search(script)
     opaque_line = script.count("\n", 0, opaque.start()) if opaque else math.inf
-    for command in commands(script):
+    script_commands = list(commands(script))
+    reached = called(script_commands, arguments)
+    for command in script_commands:
         words = command.words
+        may_not_run = doubt or _may_not_run(command, reached, arguments, is_followed=depth > 0)
         because, at = " ".join(words[:3]), line_of(run, command)
         if "sudo" in command.through and not _CONDITIONAL_ROOT.search(script):
-            yield StepNeed(ROOT, f"sudo {because}", at)
+            yield StepNeed(ROOT, f"sudo {because}", at, may_not_run)
         if _INSTALLERS.match(words[0]) and len(words) > 1 and words[1] in _INSTALLS:
             brought.update(_installed(words))
         if depth < _DEPTH:
-            yield from _followed(context, command, brought, depth)
+            yield from _followed(context, command, brought, depth, may_not_run)
         need = _tool_of(context, words)
         if need is None or words[0] in brought or need in brought or (command.environment and need != DAEMON):
             continue
-        unsure = "this script may bring it" if command.line > opaque_line else ""
-        if depth and _ITSELF.search(script) and _OWN_NAME.search(script):
+        unsure = may_not_run
+        if unsure or need == DAEMON:
+            pass
+        elif depth and _ITSELF.search(script) and _OWN_NAME.search(script):
             unsure = "this script also runs itself in a container"
         elif _names(command.conditions, words[0]):
             unsure = "the script asks about it first"
+        elif command.line > opaque_line:
+            unsure = "this script may bring it"
         yield StepNeed(need, because, at, unsure)
 
 
-def _followed(context: RuleContext, command: Command, brought: set[str], depth: int) -> Iterator[StepNeed]:
+def _may_not_run(
+    command: Command, reached: frozenset[str], arguments: Sequence[str], *, is_followed: bool
+) -> str:
+    """Why a script may leave out a command, or go on without it; empty if it does neither.
+
+    What a step asks itself counts: who writes it there means it. A script of the checkout serves several callers.
+    """
+    if command.tolerated:
+        return "the script goes on if it fails"
+    if not is_followed:
+        return ""
+    if command.asked:
+        return "the script asks whether it succeeds"
+    if command.after_failure:
+        return "it runs only if another command fails"
+    if command.depends_on_a_value:
+        return "a condition of the script may leave it out"
+    if command.function not in reached or not command.is_chosen_by(arguments):
+        return "this call of the script may not reach it"
+    return ""
+
+
+def _followed(
+    context: RuleContext, command: Command, brought: set[str], depth: int, doubt: str
+) -> Iterator[StepNeed]:
     """Needs of the recipes and scripts of the checkout that a command starts."""
     for recipe in context.model.recipes.started_by((command.path, *command.words[1:])):
         content = text(recipe) or ""
         # What a recipe defines or asks for is its own; what it installs stays.
         own = {*_GUARD.findall(content), *_FUNCTION.findall(content)} - brought
         brought.update(own)
-        for need in _needs_of_script(context, recipe, content, brought, depth + 1):
+        reason = doubt or (
+            "a condition of the Makefile may leave it out"
+            if recipe.at in context.model.recipes.conditional
+            else ""
+        )
+        for need in _needs_of_script(context, recipe, content, brought, depth + 1, command.words[1:], reason):
             if not command.environment or need.what in (DAEMON, ROOT):
                 yield need
         brought.difference_update(own)

@@ -12,11 +12,12 @@ from builder_contracts.truth.known_software import known_software
 from builder_contracts.truth.model import CiJob, LabelChoice
 from builder_contracts.truth.rule_context import RuleContext
 from builder_contracts.truth.rules.registry import rule
-from builder_contracts.truth.value import Value, text
+from builder_contracts.truth.value import Value, get, text
 
 
 @rule("workflows/labels", scope="any")
 def check(context: RuleContext) -> Iterator[RuleResult]:
+    yield from included_elsewhere(context)
     for job in context.model.jobs:
         if job.computed:
             reason = f"a label of job {job.name} is known only at run time"
@@ -34,6 +35,18 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
                 continue
             for label in choice.labels:
                 yield from _label(context, job, label)
+
+
+def included_elsewhere(context: RuleContext) -> Iterator[Undetermined]:
+    """What the pipelines include of other places than the checkout: jobs that nobody sees here."""
+    for pipeline in context.model.pipelines:
+        for entry in pipeline.elsewhere:
+            names = (text(get(entry, key)) for key in ("project", "remote", "component", "local"))
+            name = text(entry) or next(filter(None, names), None)
+            # GitLab's own templates ask for no label.
+            if name is not None and get(entry, "template") is None:
+                reason = f"the pipeline includes jobs of {name}, which is not in this checkout"
+                yield Undetermined(entry.at, reason, decidable=False)
 
 
 def elsewhere(job: CiJob, called: Value) -> Undetermined:

@@ -23,13 +23,14 @@ from builder_contracts.truth.rules.workflows.job_needs import (
     promise_of,
     steps_of,
 )
-from builder_contracts.truth.rules.workflows.labels import elsewhere
+from builder_contracts.truth.rules.workflows.labels import elsewhere, included_elsewhere
 from builder_contracts.truth.scale_set_image import ScaleSetImage, image_of
 from builder_contracts.truth.value import Unknown, text
 
 
 @rule("workflows/needs", scope="any")
 def check(context: RuleContext) -> Iterator[RuleResult]:
+    yield from included_elsewhere(context)
     for job in context.model.jobs:
         judged: set[tuple[str, str]] = set()
         wrong: set[Location] = set()
@@ -41,11 +42,15 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
                 if case in cases:
                     continue
                 cases.add(case)
-                needs = [
-                    need
-                    for need in needs_of_job(context, job, choice)
-                    if not _runs_pods(context, choice, need)
-                ]
+                needs = sorted(
+                    (
+                        need
+                        for need in needs_of_job(context, job, choice)
+                        if not _runs_pods(context, choice, need)
+                    ),
+                    # Of one need that several places have, the one that counts is the one that is sure.
+                    key=lambda need: bool(need.unsure),
+                )
                 agrees = agrees or not needs
                 for need in needs:
                     if (contract.name, need.what) not in judged:
