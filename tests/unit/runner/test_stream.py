@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -53,7 +54,8 @@ class Engine:
                 connection, _ = self._server.accept()
             except OSError:
                 return
-            with connection:
+            # A client that has given up on a busy machine: its request is empty, or it takes no answer.
+            with connection, contextlib.suppress(ConnectionError, IndexError):
                 self._answer(connection)
 
     def _answer(self, connection: socket.socket) -> None:
