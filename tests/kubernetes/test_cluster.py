@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from builder_contracts.run.inputs import load_inputs
 from builder_contracts.run.options import CHECK, parse
@@ -24,6 +23,7 @@ from builder_contracts.run.selection import select
 from builder_contracts.runner.kubernetes import runner as kubernetes
 from builder_contracts.runner.kubernetes.kubectl import Kubectl
 from builder_contracts.verdict import Outcome, Rung, Verdict
+from docs import as_deployed
 from tests.kubernetes.conftest import NAMESPACE, ROOT, admin, pods_of_runs, role
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.xdist_group("kubernetes")]
@@ -75,7 +75,13 @@ def check(
 ) -> dict[str, Verdict]:
     """The verdicts on a class in such a pod, by the clauses' ids within the class."""
     Path("pod.json").write_text(json.dumps({"kind": "Pod", "spec": pod}), "utf-8")
-    given = {"runner": "kubernetes", "pod": ("pod.json",), "namespace": NAMESPACE, "builder": (builder,)}
+    return check_in_pod(builder, contracts, pod=("pod.json",))
+
+
+def check_in_pod(
+    builder: str, contracts: Path = ROOT / "contracts", **template: tuple[str, ...]
+) -> dict[str, Verdict]:
+    given = {"runner": "kubernetes", **template, "namespace": NAMESPACE, "builder": (builder,)}
     options = parse(CHECK, {**given, "keyword": CHOSEN}, cwd=Path.cwd(), paths=[contracts])
     inputs = load_inputs(options)
     with Run(options, inputs, select(inputs, options), Progress(lambda _: None)) as run:
@@ -89,44 +95,16 @@ def of(outcome: Outcome, verdicts: Mapping[str, Verdict]) -> set[str]:
     return {name for name, verdict in verdicts.items() if verdict.outcome is outcome}
 
 
-def with_daemon(pod: dict[str, Any]) -> None:
-    """A daemon next to the job, as a sidecar of the same image at the address that the class promises."""
-    address = "tcp://127.0.0.1:2375"
-    pod["initContainers"] = [
-        {
-            "name": "dind",
-            "image": "tinyland-dind",
-            "imagePullPolicy": "Never",
-            "restartPolicy": "Always",
-            "command": ["dockerd", f"--host={address}", "--tls=false"],
-            "securityContext": {
-                "privileged": True,
-                "runAsUser": 0,
-                "seccompProfile": {"type": "Unconfined"},
-            },
-            "startupProbe": {
-                "exec": {"command": ["docker", f"--host={address}", "info"]},
-                "failureThreshold": 60,
-                "periodSeconds": 1,
-            },
-            "volumeMounts": [{"name": "images", "mountPath": "/var/lib/docker"}],
-        }
-    ]
-    pod["volumes"] = [{"name": "images", "emptyDir": {}}]
-
-
 @pytest.mark.parametrize("builder", ["tinyland-nix", "tinyland-docker", "tinyland-dind"])
-def test_reference_image_is_kept_in_a_pod(cluster: None, builder: str) -> None:
-    pod = spec(builder)
-    promised = yaml.safe_load((ROOT / "contracts" / f"{builder}.yaml").read_text("utf-8"))["resources"]
-    pod["containers"][0]["resources"] = {
-        f"{kind}s": {name: promised[name][kind] for name in ("cpu", "memory")}
-        for kind in ("request", "limit")
-    }
-    if builder == "tinyland-dind":
-        with_daemon(pod)
+def test_reference_image_is_kept_in_a_pod_of_the_chart(cluster: None, builder: str) -> None:
+    """The pod is made from the values in the documentation, and differs from a container as it says."""
+    values = (ROOT / "docs" / "examples" / "scale-sets" / f"{builder}.yaml").read_text("utf-8")
+    # The node has no scheduler.
+    Path("values.yaml").write_text(
+        values.replace("  spec:\n", "  spec:\n    nodeName: localhost\n", 1), "utf-8"
+    )
 
-    verdicts = check(pod, builder)
+    verdicts = check_in_pod(builder, helm_values=("values.yaml",))
 
     assert of(Outcome.BROKEN, verdicts) == set()
     # Everything that a pod can show is shown.
@@ -136,7 +114,11 @@ def test_reference_image_is_kept_in_a_pod(cluster: None, builder: str) -> None:
         Rung.OBSERVED,
     }
     assert not any(verdict.set_by_run for verdict in verdicts.values())
-    assert verdicts["resources/memory-limit"].outcome is Outcome.KEPT
+    documented = {row["clause"]: row["kubernetes"].split()[0] for row in as_deployed.saved()["differing"]}
+    seen = {verdict.clause: verdict.outcome.value for verdict in verdicts.values()}
+    assert {clause: documented[clause] for clause in documented.keys() & seen.keys()} == {
+        clause: seen[clause] for clause in documented.keys() & seen.keys()
+    }, "run script/vantages"
 
 
 def root(pod: dict[str, Any]) -> None:
