@@ -81,6 +81,12 @@ def _populate(kubeconfig: Path) -> Path:
         *({"kind": "ServiceAccount", "metadata": {"name": name}} for name in ACCOUNTS),
         # Every namespace of a whole cluster has it.
         {"kind": "ConfigMap", "metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": ""}},
+        {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": "ci-jobs"},
+            "value": 10,
+        },
         role(),
         {
             "apiVersion": "rbac.authorization.k8s.io/v1",
