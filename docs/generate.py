@@ -6,6 +6,7 @@ reference/clauses.md    from judge/ and docs/examples/every-field.yaml
 reference/cli.md        from the commands and run/options.py
 reference/peers.md      from docs/peers.yaml
 reference/truth-rules.md  from the rules that truth/rules registers
+reference/as-deployed.md  from what script/vantages saved
 runners.md              its table of rungs, from the judges and the runners (docs/vantages.py)
 """
 
@@ -132,6 +133,17 @@ that promises the same: `*` stands for a name of your choice. [contract.md](cont
 the fields. Where a row has nothing, its note says why the question makes no sense for a runner of CI jobs.
 
 Here most facts have [two witnesses](../architecture.md#two-witnesses), and what nobody could see is unproven.
+"""
+
+
+AS_DEPLOYED = """# The reference classes, in the engine and as deployed
+
+The same images by the same contracts, from two places: a container of the engine, and a pod made from [values of the
+chart](../examples/scale-sets/tinyland-nix.yaml) by `--helm-values`. The table has every clause whose outcome or
+[rung](../architecture.md#three-outcomes) differs, with the reason as the verdict has it. Proofs are left out: [nothing is
+proved in pods](../runners.md#what-each-can-show). The node belongs to this project's tests (`script/kubernetes`) and has none
+of the services that the classes promise; the engine's run starts stand-ins for them.
+
 """
 
 
@@ -495,6 +507,20 @@ def peer_questions() -> dict[str, list[dict[str, Any]]]:
     return data
 
 
+# --- reference/as-deployed.md
+
+
+def differences() -> str:
+    """docs/reference/as-deployed.md"""
+    from docs import as_deployed
+
+    return (
+        note("docs/reference/as-deployed.json, which script/vantages writes")
+        + AS_DEPLOYED
+        + as_deployed.page_part()
+    )
+
+
 # --- runners.md
 
 _TABLE = (
@@ -520,6 +546,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/cli.md": command_line,
     "reference/peers.md": peers,
     "reference/truth-rules.md": truth_rules,
+    "reference/as-deployed.md": differences,
     "runners.md": runners,
 }
 

@@ -16,6 +16,12 @@ import yaml
 ROOT = Path(__file__).parents[2]
 # The node has no controller that could empty a namespace, so each session has its own.
 NAMESPACE = f"arc-runners-{secrets.token_hex(4)}"
+# The chart names the account of a scale set's pods.
+ACCOUNTS = (
+    "jobs",
+    "tester",
+    *(f"tinyland-{name}-gha-rs-no-permission" for name in ("nix", "docker", "dind")),
+)
 IMAGES = ("tinyland-nix:latest", "tinyland-docker:latest", "tinyland-dind:latest")
 
 
@@ -72,9 +78,15 @@ def _populate(kubeconfig: Path) -> Path:
     """The namespace and what the controllers of a whole cluster make in it; a kubeconfig of the tester."""
     manifests: list[dict[str, Any]] = [
         {"kind": "Namespace", "metadata": {"name": NAMESPACE}},
-        *({"kind": "ServiceAccount", "metadata": {"name": name}} for name in ("jobs", "tester")),
+        *({"kind": "ServiceAccount", "metadata": {"name": name}} for name in ACCOUNTS),
         # Every namespace of a whole cluster has it.
         {"kind": "ConfigMap", "metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": ""}},
+        {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": "ci-jobs"},
+            "value": 10,
+        },
         role(),
         {
             "apiVersion": "rbac.authorization.k8s.io/v1",

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from builder_contracts.run.inputs import load_inputs
 from builder_contracts.run.options import CHECK, parse
@@ -24,6 +23,7 @@ from builder_contracts.run.selection import select
 from builder_contracts.runner.kubernetes import runner as kubernetes
 from builder_contracts.runner.kubernetes.kubectl import Kubectl
 from builder_contracts.verdict import Outcome, Rung, Verdict
+from docs import as_deployed
 from tests.kubernetes.conftest import NAMESPACE, ROOT, admin, pods_of_runs, role
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.xdist_group("kubernetes")]
@@ -75,7 +75,13 @@ def check(
 ) -> dict[str, Verdict]:
     """The verdicts on a class in such a pod, by the clauses' ids within the class."""
     Path("pod.json").write_text(json.dumps({"kind": "Pod", "spec": pod}), "utf-8")
-    given = {"runner": "kubernetes", "pod": ("pod.json",), "namespace": NAMESPACE, "builder": (builder,)}
+    return check_in_pod(builder, contracts, pod=("pod.json",))
+
+
+def check_in_pod(
+    builder: str, contracts: Path = ROOT / "contracts", **template: tuple[str, ...]
+) -> dict[str, Verdict]:
+    given = {"runner": "kubernetes", **template, "namespace": NAMESPACE, "builder": (builder,)}
     options = parse(CHECK, {**given, "keyword": CHOSEN}, cwd=Path.cwd(), paths=[contracts])
     inputs = load_inputs(options)
     with Run(options, inputs, select(inputs, options), Progress(lambda _: None)) as run:
@@ -89,44 +95,16 @@ def of(outcome: Outcome, verdicts: Mapping[str, Verdict]) -> set[str]:
     return {name for name, verdict in verdicts.items() if verdict.outcome is outcome}
 
 
-def with_daemon(pod: dict[str, Any]) -> None:
-    """A daemon next to the job, as a sidecar of the same image at the address that the class promises."""
-    address = "tcp://127.0.0.1:2375"
-    pod["initContainers"] = [
-        {
-            "name": "dind",
-            "image": "tinyland-dind",
-            "imagePullPolicy": "Never",
-            "restartPolicy": "Always",
-            "command": ["dockerd", f"--host={address}", "--tls=false"],
-            "securityContext": {
-                "privileged": True,
-                "runAsUser": 0,
-                "seccompProfile": {"type": "Unconfined"},
-            },
-            "startupProbe": {
-                "exec": {"command": ["docker", f"--host={address}", "info"]},
-                "failureThreshold": 60,
-                "periodSeconds": 1,
-            },
-            "volumeMounts": [{"name": "images", "mountPath": "/var/lib/docker"}],
-        }
-    ]
-    pod["volumes"] = [{"name": "images", "emptyDir": {}}]
-
-
 @pytest.mark.parametrize("builder", ["tinyland-nix", "tinyland-docker", "tinyland-dind"])
-def test_reference_image_is_kept_in_a_pod(cluster: None, builder: str) -> None:
-    pod = spec(builder)
-    promised = yaml.safe_load((ROOT / "contracts" / f"{builder}.yaml").read_text("utf-8"))["resources"]
-    pod["containers"][0]["resources"] = {
-        f"{kind}s": {name: promised[name][kind] for name in ("cpu", "memory")}
-        for kind in ("request", "limit")
-    }
-    if builder == "tinyland-dind":
-        with_daemon(pod)
+def test_reference_image_is_kept_in_a_pod_of_the_chart(cluster: None, builder: str) -> None:
+    """The pod is made from the values in the documentation, and differs from a container as it says."""
+    values = (ROOT / "docs" / "examples" / "scale-sets" / f"{builder}.yaml").read_text("utf-8")
+    # The node has no scheduler.
+    Path("values.yaml").write_text(
+        values.replace("  spec:\n", "  spec:\n    nodeName: localhost\n", 1), "utf-8"
+    )
 
-    verdicts = check(pod, builder)
+    verdicts = check_in_pod(builder, helm_values=("values.yaml",))
 
     assert of(Outcome.BROKEN, verdicts) == set()
     # Everything that a pod can show is shown.
@@ -136,7 +114,11 @@ def test_reference_image_is_kept_in_a_pod(cluster: None, builder: str) -> None:
         Rung.OBSERVED,
     }
     assert not any(verdict.set_by_run for verdict in verdicts.values())
-    assert verdicts["resources/memory-limit"].outcome is Outcome.KEPT
+    documented = {row["clause"]: row["kubernetes"].split()[0] for row in as_deployed.saved()["differing"]}
+    seen = {verdict.clause: verdict.outcome.value for verdict in verdicts.values()}
+    assert {clause: documented[clause] for clause in documented.keys() & seen.keys()} == {
+        clause: seen[clause] for clause in documented.keys() & seen.keys()
+    }, "run script/vantages"
 
 
 def root(pod: dict[str, Any]) -> None:
@@ -215,26 +197,78 @@ def test_defect_of_a_pod_breaks_its_own_clauses_alone(
     assert any(reason in verdicts[name].observation for name in broken)
 
 
-NO_TOKEN = """
+POD_CONTRACT = """
 apiVersion: builder-contracts/v1
 kind: BuilderClass
-metadata: {name: no-token, summary: Jobs hold no token of the cluster, owner: tests}
-labels: [no-token]
+metadata: {name: in-pod, summary: What a pod of jobs shares with its node and its cluster, owner: tests}
+labels: [in-pod]
 image: {reference: tinyland-nix}
-filesystem:
-  /var/run/secrets/kubernetes.io/serviceaccount: absent
+filesystem: {/var/run/secrets/kubernetes.io/serviceaccount: absent}
+isolation: {docker_socket: absent, privileged: false}
+resources: {memory: {request: 1Gi}}
+pod: {host_paths: [], host_namespaces: [], qos_class: Burstable, image_pull_policy: Never, priority_class: ci-jobs}
 """
 
 
-@pytest.mark.parametrize(("mounted", "outcome"), [(False, Outcome.KEPT), (True, Outcome.BROKEN)])
-def test_token_of_the_service_account_is_seen(cluster: None, mounted: bool, outcome: Outcome) -> None:
-    Path("no-token.yaml").write_text(NO_TOKEN, "utf-8")
-    pod = {**spec("tinyland-nix"), "automountServiceAccountToken": mounted}
+def in_pod(**fields: Any) -> dict[str, Any]:
+    """A pod that keeps this contract, but for the given fields."""
+    return {**spec("tinyland-nix"), "priorityClassName": "ci-jobs", **fields}
 
-    verdicts = check(pod, "no-token", Path("no-token.yaml"))
 
-    token = next(verdict for name, verdict in verdicts.items() if name.startswith("filesystem/"))
-    assert token.outcome is outcome
+def with_container(**fields: Any) -> dict[str, Any]:
+    pod = in_pod()
+    pod["containers"][0] |= fields
+    return pod
+
+
+def with_resources(requests: dict[str, str]) -> dict[str, Any]:
+    return with_container(resources={"requests": requests, "limits": {"cpu": "500m", "memory": "1Gi"}})
+
+
+TOKEN = "filesystem/var/run/secrets/kubernetes.io/serviceaccount"
+NODE_LOGS = [{"name": "logs", "hostPath": {"path": "/var/log"}}]
+
+
+@pytest.mark.parametrize(
+    ("pod", "broken", "reason"),
+    [
+        pytest.param(in_pod(), set(), "", id="none"),
+        pytest.param(in_pod(automountServiceAccountToken=True), {TOKEN}, "directory", id="token mounted"),
+        pytest.param(in_pod(volumes=NODE_LOGS), {"pod/host-paths"}, "host paths: /var/log", id="host path"),
+        pytest.param(in_pod(hostNetwork=True), {"pod/host-namespaces"}, "network", id="host network"),
+        pytest.param(in_pod(hostPID=True), {"pod/host-namespaces"}, "pid", id="host processes"),
+        pytest.param(in_pod(hostIPC=True), {"pod/host-namespaces"}, "ipc", id="host memory"),
+        pytest.param(with_resources({"cpu": "500m", "memory": "1Gi"}), {"pod/qos-class"}, "Guaranteed", id="QoS class"),
+        pytest.param(with_resources({"cpu": "100m", "memory": "512Mi"}), {"resources/memory-request"}, "512Mi", id="request"),
+        pytest.param(with_container(imagePullPolicy="IfNotPresent"), {"pod/image-pull-policy"}, "IfNotPresent", id="pull policy"),
+        pytest.param(in_pod(priorityClassName=""), {"pod/priority-class"}, "no priority class", id="no priority"),
+        pytest.param(in_pod(priorityClassName="absent"), {"image/reference"}, "no PriorityClass with name", id="unknown priority"),
+    ],
+)  # fmt: skip
+def test_defect_of_the_pod_itself_breaks_its_own_clause_alone(
+    cluster: None, pod: dict[str, Any], broken: set[str], reason: str
+) -> None:
+    Path("in-pod.yaml").write_text(POD_CONTRACT, "utf-8")
+
+    verdicts = check(pod, "in-pod", Path("in-pod.yaml"))
+
+    assert of(Outcome.BROKEN, verdicts) == broken
+    assert all(reason in verdicts[name].observation for name in broken)
+    # A pod that does not start shows nothing else.
+    assert of(Outcome.UNPROVEN, verdicts) <= (set() if broken != {"image/reference"} else verdicts.keys())
+
+
+def test_pod_that_the_namespace_forbids_can_run_no_job(cluster: None) -> None:
+    Path("in-pod.yaml").write_text(POD_CONTRACT, "utf-8")
+    level = "pod-security.kubernetes.io/enforce"
+    admin("label", "namespace", NAMESPACE, f"{level}=baseline")
+    try:
+        verdicts = check(in_pod(volumes=NODE_LOGS), "in-pod", Path("in-pod.yaml"))
+    finally:
+        admin("label", "namespace", NAMESPACE, f"{level}-")
+
+    assert of(Outcome.BROKEN, verdicts) == {"image/reference"}
+    assert 'violates PodSecurity "baseline:latest": hostPath' in verdicts["image/reference"].observation
 
 
 def test_full_node_says_nothing_of_the_class(cluster: None) -> None:
