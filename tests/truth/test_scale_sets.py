@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from builder_contracts.facts.model import DaemonFacts
+from builder_contracts.facts.model import DaemonFacts, Seen, Unseen
 from builder_contracts.truth.deployed_builders import facts_of
 from builder_contracts.truth.model import Model
 from builder_contracts.truth.readers import yaml
@@ -87,14 +87,22 @@ def test_daemon_is_where_the_chart_leaves_one(
     mode: str, containers: str, starting: str, host: str, reached: bool
 ) -> None:
     runner = f"{{name: runner, env: [{{name: DOCKER_HOST, value: '{host}'}}]}}"
-    pod = f"containers: [{runner}, {containers}], initContainers: [{starting}]"
+    daemon = daemon_of(f"containers: [{runner}, {containers}], initContainers: [{starting}]", mode)
+    assert isinstance(daemon, DaemonFacts)
+    assert daemon.reachable is reached
+
+
+def daemon_of(pod: str, mode: str) -> Seen[DaemonFacts]:
     values = f"{VALUES}containerMode: {{type: {mode}}}\ntemplate: {{spec: {{{pod}}}}}\n"
     model, releases = Model(), ReleaseReader()
     releases.read(yaml.read(values, "a.yaml")[0], "a.yaml")
     releases.join(model)
-    daemon = facts_of(model.scale_sets[0]).daemon
-    assert isinstance(daemon, DaemonFacts)
-    assert daemon.reachable is reached
+    return facts_of(model.scale_sets[0]).daemon
+
+
+def test_address_that_only_the_image_can_set_is_unproven() -> None:
+    daemon = daemon_of(f"containers: [{{name: runner}}, {DAEMON % 'engine'}]", "''")
+    assert daemon == Unseen("the template does not set DOCKER_HOST, but the image may", provable_here=False)
 
 
 @pytest.mark.parametrize(

@@ -347,8 +347,10 @@ def _daemon(scale_set: ScaleSet, env: dict[str, str], unknown_reason: str | None
     listeners = [listener for sidecar in sidecars for listener in _listeners(sidecar)]
     if by_chart:
         listeners.append(_CHART_DIND)
-    # The chart sets DOCKER_HOST itself if the template does not.
-    host = env.get("DOCKER_HOST", _CHART_DIND)
+    # In its own mode the chart sets DOCKER_HOST if the template does not; otherwise the image decides.
+    host = env.get("DOCKER_HOST", _CHART_DIND if by_chart else None)
+    if host is None:
+        return Unseen("the template does not set DOCKER_HOST, but the image may", provable_here=False)
     reached = any(_same_listener(host, listener) for listener in listeners)
     where = ", ".join(listeners)
     if reached:
