@@ -79,9 +79,7 @@ def check(
     return check_in_pod(builder, contracts, pod=("pod.json",))
 
 
-def check_in_pod(
-    builder: str, contracts: Path = ROOT / "contracts", **template: tuple[str, ...]
-) -> dict[str, Verdict]:
+def check_in_pod(builder: str, contracts: Path = ROOT / "contracts", **template: Any) -> dict[str, Verdict]:
     given = {"runner": "kubernetes", **template, "namespace": NAMESPACE, "builder": (builder,)}
     options = parse(CHECK, {**given, "keyword": CHOSEN}, cwd=Path.cwd(), paths=[contracts])
     inputs = load_inputs(options)
@@ -120,6 +118,22 @@ def test_reference_image_is_kept_in_a_pod_of_the_chart(cluster: None, builder: s
     assert {clause: documented[clause] for clause in documented.keys() & seen.keys()} == {
         clause: seen[clause] for clause in documented.keys() & seen.keys()
     }, "run script/vantages"
+
+
+def test_second_witness_joins_the_runner_if_the_role_allows(cluster: None) -> None:
+    Path("pod.json").write_text(json.dumps({"kind": "Pod", "spec": spec("tinyland-nix")}), "utf-8")
+    # Any image with Python will do.
+    given: dict[str, Any] = {"pod": ("pod.json",), "witness_image": "tinyland-docker"}
+
+    by_two = check_in_pod("tinyland-nix", **given)
+    with lesser_role("pods/ephemeralcontainers", {"update"}):
+        by_one = check_in_pod("tinyland-nix", **given)
+
+    assert of(Outcome.BROKEN, by_two) == of(Outcome.BROKEN, by_one) == set()
+    assert by_two["identity/uid"].witnesses == ("probe: uid 1001", "kernel: uid 1001")
+    assert not [name for name, verdict in by_two.items() if verdict.one_witness]
+    assert by_one["identity/uid"].one_witness
+    assert "cannot update resource" in by_one["identity/uid"].witnesses[1]
 
 
 def root(pod: dict[str, Any]) -> None:
