@@ -250,7 +250,9 @@ def test_pods_of_dead_runs_are_swept(kubectl: KubectlStandIn) -> None:
         "status": {"phase": "Failed", "reason": "DeadlineExceeded"},
     }
     foreign = {"metadata": {"name": "foreign"}}
-    kubectl.answer("list", {"items": [abandoned("dead"), alive, elsewhere, foreign]})
+    going = abandoned("going")
+    going["metadata"]["deletionTimestamp"] = "2026-03-15T00:00:00Z"
+    kubectl.answer("list", {"items": [abandoned("dead"), going, alive, elsewhere, foreign]})
 
     assert kubernetes.sweep(Kubectl()) == ["dead", "ended"]
     assert kubectl.calls("delete") == ["delete pod dead ended --wait=false --ignore-not-found"]

@@ -251,6 +251,9 @@ def _pods(kubectl: Kubectl, label: str) -> Iterator[dict[str, Any]]:
 
 
 def _is_abandoned(pod: Mapping[str, Any]) -> bool:
+    if "deletionTimestamp" in pod["metadata"]:
+        # It is on its way out.
+        return False
     if pod.get("status", {}).get("reason") == "DeadlineExceeded":
         return True
     owner = Owner.from_label(pod["metadata"].get("annotations", {}).get(OWNER, ""))
