@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import os
@@ -9,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +79,7 @@ def check(
     return check_in_pod(builder, contracts, pod=("pod.json",))
 
 
-def check_in_pod(
-    builder: str, contracts: Path = ROOT / "contracts", **template: tuple[str, ...]
-) -> dict[str, Verdict]:
+def check_in_pod(builder: str, contracts: Path = ROOT / "contracts", **template: Any) -> dict[str, Verdict]:
     given = {"runner": "kubernetes", **template, "namespace": NAMESPACE, "builder": (builder,)}
     options = parse(CHECK, {**given, "keyword": CHOSEN}, cwd=Path.cwd(), paths=[contracts])
     inputs = load_inputs(options)
@@ -119,6 +118,22 @@ def test_reference_image_is_kept_in_a_pod_of_the_chart(cluster: None, builder: s
     assert {clause: documented[clause] for clause in documented.keys() & seen.keys()} == {
         clause: seen[clause] for clause in documented.keys() & seen.keys()
     }, "run script/vantages"
+
+
+def test_second_witness_joins_the_runner_if_the_role_allows(cluster: None) -> None:
+    Path("pod.json").write_text(json.dumps({"kind": "Pod", "spec": spec("tinyland-nix")}), "utf-8")
+    # Any image with Python will do.
+    given: dict[str, Any] = {"pod": ("pod.json",), "witness_image": "tinyland-docker"}
+
+    by_two = check_in_pod("tinyland-nix", **given)
+    with lesser_role("pods/ephemeralcontainers", {"update"}):
+        by_one = check_in_pod("tinyland-nix", **given)
+
+    assert of(Outcome.BROKEN, by_two) == of(Outcome.BROKEN, by_one) == set()
+    assert by_two["identity/uid"].witnesses == ("probe: uid 1001", "kernel: uid 1001")
+    assert not [name for name, verdict in by_two.items() if verdict.one_witness]
+    assert by_one["identity/uid"].one_witness
+    assert "cannot update resource" in by_one["identity/uid"].witnesses[1]
 
 
 def root(pod: dict[str, Any]) -> None:
@@ -281,16 +296,50 @@ def test_full_node_says_nothing_of_the_class(cluster: None) -> None:
     assert "OutOfcpu" in verdicts["image/reference"].observation
 
 
-def test_less_than_the_role_proves_nothing(cluster: None) -> None:
-    lesser = {**role(), "rules": [rule for rule in role()["rules"] if rule["resources"] != ["pods/exec"]]}
-    admin("apply", "--filename=-", manifest=lesser)
-    try:
-        verdicts = check(spec("tinyland-nix"))
-    finally:
-        admin("apply", "--filename=-", manifest=role())
+@pytest.mark.parametrize(
+    ("resource", "verbs", "lost"),
+    [
+        ("pods", {"create"}, "cannot create resource"),
+        ("pods", {"get"}, "cannot get resource"),
+        # kubectl gets a connection by one or the other, so either will do.
+        ("pods/exec", {"create", "get"}, 'cannot create resource "pods/exec"'),
+    ],
+)  # fmt: skip
+def test_less_than_the_role_proves_nothing(cluster: None, resource: str, verbs: set[str], lost: str) -> None:
+    Path("in-pod.yaml").write_text(POD_CONTRACT, "utf-8")
+    with lesser_role(resource, verbs):
+        verdicts = check(in_pod(), "in-pod", Path("in-pod.yaml"))
 
     assert of(Outcome.BROKEN, verdicts) == set()
-    assert 'cannot create resource "pods/exec"' in verdicts["toolchain/git"].observation
+    assert verdicts["isolation/docker-socket"].outcome is Outcome.UNPROVEN
+    assert lost in verdicts["isolation/docker-socket"].observation
+
+
+@pytest.mark.parametrize("verb", ["delete", "list"])
+def test_run_that_cannot_clean_up_says_what_may_be_left(cluster: None, verb: str) -> None:
+    Path("in-pod.yaml").write_text(POD_CONTRACT, "utf-8")
+    try:
+        with lesser_role("pods", {verb}), pytest.raises(AssertionError, match=f"cannot {verb}"):
+            check(in_pod(), "in-pod", Path("in-pod.yaml"))
+    finally:
+        admin("delete", "pods", "--all", "--grace-period=0", "--force", "--ignore-not-found")
+
+
+@contextlib.contextmanager
+def lesser_role(resource: str, verbs: set[str]) -> Iterator[None]:
+    """The documented Role without some verbs of a resource."""
+    rules = [
+        {
+            **rule,
+            "verbs": [verb for verb in rule["verbs"] if rule["resources"] != [resource] or verb not in verbs],
+        }
+        for rule in role()["rules"]
+    ]
+    admin("apply", "--filename=-", manifest={**role(), "rules": [rule for rule in rules if rule["verbs"]]})
+    try:
+        yield
+    finally:
+        admin("apply", "--filename=-", manifest=role())
 
 
 def start_check() -> subprocess.Popen[bytes]:

@@ -21,7 +21,7 @@ from builder_contracts.run.progress import Progress
 from builder_contracts.run.run import Run
 from builder_contracts.run.selection import select
 from builder_contracts.runner.docker.cleanup import OWNER, RUN, Owner, RunLabels
-from builder_contracts.runner.kubernetes import pod_template
+from builder_contracts.runner.kubernetes import pod_template, witness
 from builder_contracts.runner.kubernetes import runner as kubernetes
 from builder_contracts.runner.kubernetes.kubectl import Kubectl
 from builder_contracts.verdict import Outcome, Rung, Verdict
@@ -250,7 +250,9 @@ def test_pods_of_dead_runs_are_swept(kubectl: KubectlStandIn) -> None:
         "status": {"phase": "Failed", "reason": "DeadlineExceeded"},
     }
     foreign = {"metadata": {"name": "foreign"}}
-    kubectl.answer("list", {"items": [abandoned("dead"), alive, elsewhere, foreign]})
+    going = abandoned("going")
+    going["metadata"]["deletionTimestamp"] = "2026-03-15T00:00:00Z"
+    kubectl.answer("list", {"items": [abandoned("dead"), going, alive, elsewhere, foreign]})
 
     assert kubernetes.sweep(Kubectl()) == ["dead", "ended"]
     assert kubectl.calls("delete") == ["delete pod dead ended --wait=false --ignore-not-found"]
@@ -292,6 +294,87 @@ def pod_with(kubectl: KubectlStandIn, requests: dict[str, str]) -> PodFacts:
         pod = runner.setting.pod
     assert isinstance(pod, PodFacts)
     return pod
+
+
+def test_witness_has_the_user_of_the_runner_and_no_privilege() -> None:
+    pod = copy.deepcopy(RUNNING)
+    pod["metadata"]["resourceVersion"] = "7"
+    pod["spec"]["containers"][0]["securityContext"] = {"runAsNonRoot": True, "privileged": True}
+    pod["status"]["containerStatuses"][0]["user"] = {"linux": {"uid": 1001, "gid": 100}}
+
+    sent = witness.joined(pod, "runner", "python:3")
+
+    assert sent["spec"]["ephemeralContainers"][0] | {"command": []} == {
+        "name": "builder-contracts-witness",
+        "image": "python:3",
+        "imagePullPolicy": "IfNotPresent",
+        "targetContainerName": "runner",
+        "command": [],
+        "stdin": True,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 1001,
+            "runAsGroup": 100,
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+    assert "resourceVersion" not in sent["metadata"]
+    assert sent["spec"]["containers"] == pod["spec"]["containers"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "refusal", "reason"),
+    [
+        ({}, 'cannot update resource "pods/ephemeralcontainers"', "cannot update resource"),
+        ({"shareProcessNamespace": True}, "", "the pod shares its processes"),
+        ({"hostPID": True}, "", "the pod shares its processes"),
+    ],
+)
+def test_pod_without_a_witness_says_why(
+    kubectl: KubectlStandIn, fields: dict[str, bool], refusal: str, reason: str
+) -> None:
+    pod = copy.deepcopy(RUNNING)
+    pod["spec"] |= fields
+    kubectl.answer("get", pod)
+    kubectl.answer("replace", refusal)
+
+    looked = witness.PodWitness(Kubectl(), "run", "runner", "python:3").look("pass", [], 9)
+
+    assert looked.status is None
+    assert looked.ended.startswith("the witness did not start: ")
+    assert reason in looked.ended
+
+
+def test_witness_that_cannot_start_says_why(kubectl: KubectlStandIn) -> None:
+    joined = copy.deepcopy(RUNNING)
+    joined["spec"]["ephemeralContainers"] = [{"name": witness.NAME}]
+    waiting = {"waiting": {"reason": "ErrImagePull", "message": "not found"}}
+    joined["status"]["ephemeralContainerStatuses"] = [{"name": witness.NAME, "state": waiting}]
+    kubectl.answer("get", RUNNING, joined)
+    kubectl.answer("replace", {})
+
+    looked = witness.PodWitness(Kubectl(), "run", "runner", "python:3").look("pass", [], 9)
+
+    assert "ErrImagePull: not found" in looked.ended
+
+
+def test_witness_runs_its_program_about_the_first_process(kubectl: KubectlStandIn) -> None:
+    joined = copy.deepcopy(RUNNING)
+    joined["spec"]["ephemeralContainers"] = [{"name": witness.NAME}]
+    joined["status"]["ephemeralContainerStatuses"] = [{"name": witness.NAME, "state": {"running": {}}}]
+    kubectl.answer("get", joined)
+
+    program = "import sys; print(*sys.argv[1:])"
+    looked = witness.PodWitness(Kubectl(), "run", "runner", "python:3").look(program, ["nonce", "a b"], 30)
+
+    assert (looked.status, looked.stdout) == (0, b"/proc/1 nonce a b\n")
+    assert f"--container={witness.NAME}" in kubectl.calls("exec")[0]
+
+
+def test_witness_image_needs_a_pod(kubectl: KubectlStandIn) -> None:
+    with pytest.raises(InputError, match="--witness-image without --runner kubernetes"):
+        check(runner="docker", pod=(), witness_image="python:3")
 
 
 POD_PROMISES = """

@@ -105,9 +105,7 @@ def _reference(promise: ImageReference, facts: Facts) -> Assessment:
         )
     if not start.started:
         # The clauses on platform and shell show whether the image or its host is the cause.
-        return unproven(
-            f"the image exists, but its container did not start: {start.output}", inspect=".start"
-        )
+        return unproven(f"its container did not start: {start.output}", inspect=".start")
     if start.image and not are_same_image(start.image, promise.reference):
         return broken(
             f"the pod runs {start.image}",

@@ -136,8 +136,9 @@ def pod_sources(options: RunOptions, contracts: Sequence[Contract]) -> dict[str,
         *(("--scale-set", name, value) for name, value in options.scale_sets),
     ]
     if "kubernetes" not in options.runners:
-        if given:
-            raise usage_error(f"{given[0][0]} without --runner kubernetes", "add --runner kubernetes")
+        used = [*(option for option, *_ in given), *(["--witness-image"] if options.witness_image else [])]
+        if used:
+            raise usage_error(f"{used[0]} without --runner kubernetes", "add --runner kubernetes")
         return {}
     chosen = [contract for contract in contracts if not options.builders or contract.name in options.builders]
     if problems := list(unknown("--pod", filter(None, (name for _, name, _ in given)), contracts)):

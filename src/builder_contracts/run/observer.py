@@ -35,7 +35,7 @@ class ObserverOptions:
 
     ``plans`` replaces the launch plan of a class; ``deadline`` is in seconds for one observation; ``hidden`` are
     variables of this process that jobs on this machine must not see. ``pods`` is where the pods of a class come from;
-    ``cluster`` has the context and the namespace that were asked for.
+    ``cluster`` has the context and the namespace that were asked for, ``witness_image`` is of the witness in pods.
     """
 
     images: Mapping[str, str] = field(default_factory=dict)
@@ -47,6 +47,7 @@ class ObserverOptions:
     hidden: frozenset[str] = frozenset()
     pods: Mapping[str, PodTemplate | ScaleSetName] = field(default_factory=dict)
     cluster: Kubectl = field(default_factory=Kubectl)
+    witness_image: str = ""
 
 
 class Observer:
@@ -136,7 +137,10 @@ class _Cluster:
         if first:
             kubernetes.sweep(kubectl)
         image = self._options.images.get(contract.name, "")
-        with KubernetesRunner(kubectl, self._run, contract, template, image=image) as runner:
+        witness = self._options.witness_image
+        with KubernetesRunner(
+            kubectl, self._run, contract, template, image=image, witness_image=witness
+        ) as runner:
             return gather(contract, runner, forbidden={}, deadline=self._options.deadline)
 
     def close(self) -> Leftovers:

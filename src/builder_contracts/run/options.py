@@ -241,6 +241,10 @@ OPTIONS: tuple[Option, ...] = (
         help="Namespace of the run's pods, instead of the manifest's or kubectl's own.",
     ),
     _option(
+        "witness_image", "--witness-image", metavar="REF", faces=(*EVERYWHERE, FACTS),
+        help="Image with a shell and Python for a second witness in each pod, not the runner's own.",
+    ),
+    _option(
         "environment", "--environment", metavar="NAME_OR_FILE", faces=(*EVERYWHERE, FACTS, TEETH),
         variable="BUILDER_CONTRACTS_ENVIRONMENT",
         help="Environment file, or a name in environments/ next to the contracts (default: embedded, if present).",
@@ -384,6 +388,7 @@ class RunOptions:
     helm_values: tuple[tuple[str, str], ...] = ()
     scale_sets: tuple[tuple[str, str], ...] = ()
     kube_context: str = ""
+    witness_image: str = ""
     namespace: str = ""
     environment: str | None = None
     allow_writes: frozenset[str] = frozenset()
@@ -456,6 +461,7 @@ def parse(face: str, values: Mapping[str, Any], *, cwd: Path, paths: Iterable[Pa
         helm_values=read.get("helm_values", ()),
         scale_sets=read.get("scale_set", ()),
         kube_context=read.get("kube_context") or "",
+        witness_image=read.get("witness_image") or "",
         namespace=read.get("namespace") or "",
         environment=read.get("environment"),
         allow_writes=frozenset(read.get("allow_writes", ())),

@@ -57,6 +57,7 @@ class Run:
                 hidden=inputs.hidden,
                 pods=inputs.pods,
                 cluster=Kubectl(options.kube_context, options.namespace),
+                witness_image=options.witness_image,
             ),
             self._tasks,
         )

@@ -20,6 +20,7 @@ from builder_contracts.runner.kubernetes import pod_template
 from builder_contracts.runner.kubernetes.kubectl import Kubectl, NoAnswer, failure
 from builder_contracts.runner.kubernetes.pod_state import PodState, read_refusal, read_state
 from builder_contracts.runner.kubernetes.pod_template import PodTemplate, mapping_at
+from builder_contracts.runner.kubernetes.witness import PodWitness
 from builder_contracts.runner.leftovers import Leftovers
 from builder_contracts.runner.protocol import NO_DAEMON_STARTED, CompletedCommand, OutsideView
 
@@ -48,10 +49,11 @@ class KubernetesRunner:
         template: PodTemplate,
         *,
         image: str = "",
+        witness_image: str = "",
     ) -> None:
         self._kubectl, self._run = kubectl, run
         self._contract, self._template = contract, template
-        self._image = image
+        self._image, self._witness_image = image, witness_image
         self._name = run.name(contract.name)
         self._created = False
         self.setting = OutsideView(Unseen("not started"), NO_IMAGE, Unseen("not started"))
@@ -159,10 +161,12 @@ class KubernetesRunner:
             image=self._image_name(pod),
             digest=_digest(pod, container),
         )
+        witness = PodWitness(self._kubectl, self._name, container, self._witness_image)
         return OutsideView(
             about,
             NO_IMAGE,
             start,
+            look=witness.look if self._witness_image else None,
             privileged=_security(pod, container).get("privileged") is True,
             pod=_pod_facts(pod, self._template),
             daemon_ready_after=NO_DAEMON_STARTED,
@@ -198,10 +202,11 @@ class KubernetesRunner:
         )
 
     def _cluster_options(self) -> list[str]:
-        """The words of the command line that chose the cluster and the namespace."""
+        """The words of the command line that chose the cluster, the namespace and the witness."""
+        witness = ["--witness-image", self._witness_image] if self._witness_image else []
         context = ["--kube-context", self._kubectl.context] if self._kubectl.context else []
         in_source = "--scale-set" in self._template.options or not self._kubectl.namespace
-        return context + ([] if in_source else ["--namespace", self._kubectl.namespace])
+        return witness + context + ([] if in_source else ["--namespace", self._kubectl.namespace])
 
     def _is_deployed(self) -> bool:
         """Whether the pod is the deployed scale set's own, and that scale set is of the class."""
@@ -246,6 +251,9 @@ def _pods(kubectl: Kubectl, label: str) -> Iterator[dict[str, Any]]:
 
 
 def _is_abandoned(pod: Mapping[str, Any]) -> bool:
+    if "deletionTimestamp" in pod["metadata"]:
+        # It is on its way out.
+        return False
     if pod.get("status", {}).get("reason") == "DeadlineExceeded":
         return True
     owner = Owner.from_label(pod["metadata"].get("annotations", {}).get(OWNER, ""))
