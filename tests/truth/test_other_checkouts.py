@@ -42,10 +42,10 @@ SHARED = {
 }
 
 
-def judged_with(tmp_path: Path, workflow: str) -> TruthReport:
+def judged_with(tmp_path: Path, workflow: str, ref: str = "") -> TruthReport:
     repo = write(tmp_path / "repo", {".github/workflows/ci.yml": workflow})
     shared = write(tmp_path / "shared", SHARED)
-    return judge(repo, *load(CONTRACTS), others=given_checkouts([f"O/Shared={shared}"]))
+    return judge(repo, *load(CONTRACTS), others=given_checkouts([f"O/Shared{ref}={shared}"]))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,9 @@ def test_link_out_of_another_checkout_is_not_followed(tmp_path: Path) -> None:
     assert others.action("o/shared/image") is None
 
 
-@pytest.mark.parametrize("option", ["o/shared", "shared=.", "o/=.", "a/b/c=.", "o/shared=missing"])
+@pytest.mark.parametrize(
+    "option", ["o/shared", "shared=.", "o/=.", "a/b/c=.", "o/shared=missing", "o/shared@=."]
+)
 def test_checkout_that_names_nothing_is_bad_input(option: str) -> None:
     with pytest.raises(InputError, match="--checkout"):
         given_checkouts([option])
@@ -99,3 +101,20 @@ def test_commands_take_other_checkouts(tmp_path: Path, command: list[str]) -> No
     result: Result = CliRunner().invoke(group, [*command, str(tmp_path / "repo"), *given])
     assert result.exit_code == 1, result.output
     assert "shared/.github/workflows/build.yml:5" in result.output
+
+
+@pytest.mark.parametrize(
+    "workflow", [CALLER % "build.yml", CALLER % "nested.yml", JOB % "o/shared/image@v1, with: {push: 'true'}"]
+)
+def test_checkout_of_another_ref_is_not_taken(tmp_path: Path, workflow: str) -> None:
+    assert len(judged_with(tmp_path / "same", workflow, "@v1").findings) == 1
+    report = judged_with(tmp_path / "other", workflow, "@v2")
+    assert report.findings == ()
+    calls = [place.reason for place in report.unjudged if place.clause.endswith("workflows/needs")]
+    assert [reason.rpartition("; ")[2] for reason in calls] == ["no given checkout has it"] * len(calls)
+    assert bool(calls) is ("call:" in workflow)
+
+
+def test_checkout_that_is_given_twice_is_bad_input() -> None:
+    with pytest.raises(InputError, match="given twice"):
+        given_checkouts(["o/shared@v1=.", "O/shared=."])

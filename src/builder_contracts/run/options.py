@@ -350,7 +350,7 @@ OPTIONS: tuple[Option, ...] = (
         help="Plan of OpenTofu or Terraform as JSON ('tofu show -json PLAN'); it replaces what files suggest.",
     ),
     _option(
-        "checkouts", "--checkout", metavar="OWNER/NAME=PATH", repeatable=True, faces=(TRUTH, WORKFLOWS),
+        "checkouts", "--checkout", metavar="OWNER/NAME[@REF]=PATH", repeatable=True, faces=(TRUTH, WORKFLOWS),
         help="Checkout of another repository, whose actions and reusable workflows are followed.",
     ),
     _option("verbose", "-v", "--verbose", is_flag=True, faces=(CHECK,), help="Print one line per clause."),

@@ -150,6 +150,8 @@ class KnownSoftware:
     python_rules: PythonRules
     actions: Mapping[str, KnownAction]
     essential: frozenset[str]
+    apart: frozenset[str]
+    """Commands that the catalog names with a tool that comes without them."""
     hosted: tuple[str, ...]
     python_launchers: frozenset[str]
     """Bazel modules that run programs by python3 on PATH."""
@@ -210,6 +212,7 @@ def known_software() -> KnownSoftware:
             for name, entry in data["actions"].items()
         },
         frozenset(data["essential"]["tools"]),
+        frozenset(data["apart"]["commands"]),
         tuple(data["hosted"]["labels"]),
         frozenset(data["python_launcher"]["modules"]),
     )

@@ -16,9 +16,16 @@ from builder_contracts.truth.value import Value
 
 @dataclass(frozen=True)
 class OtherCheckouts:
-    """The root of a checkout for each ``owner/name``, in lower case."""
+    """The root of a checkout for each ``owner/name``, in lower case, and what it is a checkout of, where that is given."""
 
     roots: Mapping[str, Path] = field(default_factory=dict)
+    refs: Mapping[str, str] = field(default_factory=dict)
+
+    def named(self, uses: str) -> str:
+        """What ``uses`` names, without its ref; as it is written if the checkout is one of another ref."""
+        name, _, ref = uses.partition("@")
+        repository = "/".join(name.split("/")[:2]).lower()
+        return name if self.refs.get(repository, ref) == ref else uses
 
     def workflow(self, name: str) -> Value | None:
         """The workflow that ``owner/name/.github/workflows/file`` names; None if no checkout has it."""
@@ -49,20 +56,26 @@ NO_OTHERS = OtherCheckouts()
 
 
 def given_checkouts(options: Iterable[str]) -> OtherCheckouts:
-    """The checkouts of options ``OWNER/NAME=PATH``. Raises InputError."""
+    """The checkouts of options ``OWNER/NAME[@REF]=PATH``. Raises InputError."""
     roots: dict[str, Path] = {}
+    refs: dict[str, str] = {}
     problems: list[Problem] = []
     for option in options:
-        name, _, path = option.partition("=")
-        if name.count("/") != 1 or not all(name.split("/")) or not path:
-            problems.append(_problem(f"{option!r} is no OWNER/NAME=PATH", "write owner/actions=../actions"))
+        named, _, path = option.partition("=")
+        name, at, ref = named.partition("@")
+        if name.count("/") != 1 or not all(name.split("/")) or not path or (at and not ref):
+            fix = "write owner/actions=../actions, or owner/actions@v1=../actions"
+            problems.append(_problem(f"{option!r} is no OWNER/NAME[@REF]=PATH", fix))
+        elif name.lower() in roots:
+            problems.append(_problem(f"{name} is given twice", "pass one checkout of it"))
         elif not Path(path).is_dir():
             problems.append(_problem(f"{path} is no directory", f"pass the root of a checkout of {name}"))
         else:
             roots[name.lower()] = Path(path)
+            refs.update({name.lower(): ref} if ref else {})
     if problems:
         raise InputError(problems)
-    return OtherCheckouts(roots)
+    return OtherCheckouts(roots, refs)
 
 
 def _problem(what: str, fix: str) -> Problem:

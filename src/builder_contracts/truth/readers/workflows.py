@@ -75,20 +75,21 @@ def read_workflows(documents: Mapping[str, Value], model: Model, others: OtherCh
     while pending:
         path = pending.pop(0)
         for job in fields(get(by_path[path], "jobs")).values():
-            called = _called_workflow(job, path)
+            called = _called_workflow(job, path, others)
             passed.setdefault(called, []).append(fields(get(job, "with")))
             if called not in by_path and (document := others.workflow(called)) is not None:
                 by_path[called] = document
                 pending.append(called)
     for path, document in by_path.items():
-        read_workflow(document, model, passed.get(path, ()), path, by_path)
+        read_workflow(document, model, passed.get(path, ()), path, by_path, others)
 
 
-def _called_workflow(job: Value, path: str) -> str:
+def _called_workflow(job: Value, path: str, others: OtherCheckouts) -> str:
     """The workflow that a job calls: its path, with the repository in front where that is another."""
-    uses = (text(get(job, "uses")) or "").partition("@")[0]
-    if not uses.startswith("./"):
-        return uses
+    written = text(get(job, "uses")) or ""
+    if not written.startswith("./"):
+        return others.named(written)
+    uses = written.partition("@")[0]
     return path.partition(".github/")[0] + uses.removeprefix("./")
 
 
@@ -98,6 +99,7 @@ def read_workflow(
     passed: Sequence[Mapping[str, Value]] = (),
     path: str = "",
     followed: Collection[str] = (),
+    others: OtherCheckouts = NO_OTHERS,
 ) -> None:
     """Add the jobs of a workflow of GitHub Actions; ``passed`` are the inputs of each caller, ``followed`` the workflows
     that were read.
@@ -116,7 +118,8 @@ def read_workflow(
                 name=name,
                 choices=choices,
                 container=container,
-                steps=_steps(get(job, "steps")) or _called(job, _called_workflow(job, path), followed),
+                steps=_steps(get(job, "steps"))
+                or _called(job, _called_workflow(job, path, others), followed),
                 timeout=get(job, "timeout-minutes"),
                 artifacts=(),
                 at=job.at,
@@ -293,12 +296,12 @@ def read_other_actions(model: Model, others: OtherCheckouts) -> None:
     pending = [step for job in model.jobs for step in job.steps]
     pending += [step for action in model.actions for step in action.steps]
     while pending:
-        name = (text(pending.pop().uses) or "").partition("@")[0]
-        if name in read or name.startswith(("./", "docker:")):
+        uses = text(pending.pop().uses) or ""
+        if uses in read or uses.startswith(("./", "docker:")):
             continue
-        read.add(name)
-        if (document := others.action(name)) is not None:
-            action = _action(document, name, elsewhere=True)
+        read.add(uses)
+        if (document := others.action(others.named(uses))) is not None:
+            action = _action(document, uses, elsewhere=True)
             model.actions.append(action)
             pending += action.steps
 

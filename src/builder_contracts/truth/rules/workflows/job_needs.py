@@ -43,11 +43,6 @@ _CONDITIONAL_ROOT = re.compile(r"\bcommand\s+-v|\bwhich\s|\bid -u\b|EUID|sudo -n
 # A script that starts a container with itself in it.
 _ITSELF = re.compile(r"\b(?:docker|podman)\s+run\b")
 _OWN_NAME = re.compile(r"\$\{?(?:0|BASH_SOURCE)\b")
-# Commands that the catalog names with a tool that comes without them.
-_APART = frozenset(
-    "aptitude buildctl buildifier buildkitd buildozer bun clang-format clang-tidy clangd corepack deno dnf docker-compose "
-    "gfortran git-lfs kustomize lld microdnf mold nerdctl pipx pypy3 rustup terragrunt uv uvx wget2 yum zypper".split()
-)
 # Subcommands of docker that ask no daemon.
 _CLIENT_ONLY = frozenset({"--version", "-v", "--help", "help", "context", "plugin", "manifest"})
 _DOCKER_VALUES = frozenset({"--context", "-c", "-H", "--host", "--config", "-l", "--log-level"})
@@ -76,7 +71,8 @@ def steps_of(context: RuleContext, steps: Sequence[CiStep], depth: int = 0) -> I
 
 def action_of(context: RuleContext, step: CiStep) -> CompositeAction | None:
     """The action that a step uses, if it was read: of this checkout, or of another that was given."""
-    uses = (text(step.uses) or "").partition("@")[0]
+    written = text(step.uses) or ""
+    uses = written.partition("@")[0]
     if "actions" not in context.memo:
         context.memo["actions"] = {action.path: action for action in context.model.actions}
     actions: Mapping[str, CompositeAction] = context.memo["actions"]
@@ -86,7 +82,8 @@ def action_of(context: RuleContext, step: CiStep) -> CompositeAction | None:
     parts = uses.split("/", 2)
     if len(parts) == 3 and parts[1].lower() == repository and parts[2] in actions:
         return actions[parts[2]]
-    return actions.get(uses)
+    # One of another checkout has the name by which it is used.
+    return actions.get(written)
 
 
 def _inputs_of(action: CompositeAction, step: CiStep) -> Mapping[str, Sequence[Any]]:
@@ -276,7 +273,7 @@ def _tool_of(context: RuleContext, words: Sequence[str]) -> str | None:
     declared = by_command.get(" ".join(words[:2])) or by_command.get(name)
     if declared is not None:
         return declared
-    if name in _promised(context) or name in _APART:
+    if name in _promised(context) or name in known_software().apart:
         return name
     tool = _catalog_names().get(name)
     return None if tool in known_software().essential else tool

@@ -51,7 +51,7 @@ def included_elsewhere(context: RuleContext) -> Iterator[Undetermined]:
 
 def elsewhere(job: CiJob, called: Value) -> Undetermined:
     """A job that calls a workflow which this checkout does not have."""
-    reason = f"job {job.name} calls {text(called)}, which is in another repository"
+    reason = f"job {job.name} calls {text(called)}, which is in another repository; no given checkout has it"
     return Undetermined(called.at, reason, decidable=False)
 
 
