@@ -284,9 +284,10 @@ def test_memory_request_in_a_strange_unit_is_unseen(kubectl: KubectlStandIn) -> 
     assert "'1e9' is not a number of bytes" in unseen.reason
 
 
-def pod_with(kubectl: KubectlStandIn, requests: dict[str, str]) -> PodFacts:
-    """What is known of a pod whose container requests so much."""
+def pod_with(kubectl: KubectlStandIn, requests: dict[str, str], **fields: Any) -> PodFacts:
+    """What is known of a pod with these fields, whose container requests so much."""
     admitted = copy.deepcopy(RUNNING)
+    admitted["spec"] |= fields
     admitted["spec"]["containers"][0]["resources"] = {"requests": requests}
     kubectl.answer("get", admitted)
     template = pod_template.from_manifest(read(Path("pod.yaml")), ())
@@ -375,6 +376,21 @@ def test_witness_runs_its_program_about_the_first_process(kubectl: KubectlStandI
 def test_witness_image_needs_a_pod(kubectl: KubectlStandIn) -> None:
     with pytest.raises(InputError, match="--witness-image without --runner kubernetes"):
         check(runner="docker", pod=(), witness_image="python:3")
+
+
+def test_volumes_that_the_cluster_provides_are_no_host_paths(kubectl: KubectlStandIn) -> None:
+    pod = pod_with(
+        kubectl,
+        {},
+        volumes=[
+            {"name": "node", "hostPath": {"path": "/var/log"}},
+            {"name": "work", "ephemeral": {"volumeClaimTemplate": {}}},
+            {"name": "cache", "persistentVolumeClaim": {"claimName": "cache"}},
+            {"name": "own", "emptyDir": {}},
+        ],
+    )
+
+    assert (pod.host_paths, pod.claims) == (["/var/log"], ["cache", "work"])
 
 
 POD_PROMISES = """

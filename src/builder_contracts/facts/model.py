@@ -511,7 +511,8 @@ class KernelFacts:
 class PodFacts:
     """The job's pod as the Kubernetes API returns it, after admission.
 
-    ``host_namespaces`` are network, pid, ipc; ``memory_request`` is in bytes, None if there is none. ``lines`` are the places of the template, FILE:LINE, that decide what
+    ``claims`` are the names of volumes that the cluster provides, whatever is behind them. ``host_namespaces`` are
+    network, pid, ipc; ``memory_request`` is in bytes, None if there is none. ``lines`` are the places of the template, FILE:LINE, that decide what
     promises are about, by the field's name; empty where the template is not a file.
     """
 
@@ -521,6 +522,7 @@ class PodFacts:
     image_pull_policy: str = ""
     priority_class: str = ""
     memory_request: Seen[int | None] = NOT_ASKED
+    claims: list[str] = field(default_factory=list)
     lines: dict[str, str] = field(default_factory=dict)
 
 

@@ -27,7 +27,7 @@ from builder_contracts.contract.promises.pod import (
 from builder_contracts.facts.model import Facts, PodFacts, Unseen
 from builder_contracts.judge.explanation import Explanation
 from builder_contracts.judge.unproven import unproven_because
-from builder_contracts.verdict import Assessment, Outcome, broken, kept
+from builder_contracts.verdict import Assessment, Outcome, broken, kept, unproven
 
 
 def judge(promise: PodPromise, facts: Facts) -> Assessment:
@@ -37,7 +37,14 @@ def judge(promise: PodPromise, facts: Facts) -> Assessment:
     match promise:
         case HostPaths():
             likely = "a hostPath volume of the template: jobs can read, and often change, files of the node"
-            return _used("host paths", pod.host_paths, promise.allow, likely, ".pod.host_paths")
+            judged = _used("host paths", pod.host_paths, promise.allow, likely, ".pod.host_paths")
+            if pod.claims and judged.outcome is Outcome.KEPT:
+                return unproven(
+                    f"the cluster provides {', '.join(pod.claims)}, and the pod does not show whether that is a directory of the node",
+                    provable_here=False,
+                    inspect=".pod.claims",
+                )
+            return judged
         case HostNamespaces():
             likely = "hostNetwork, hostPID or hostIPC of the template: jobs see the node's own"
             return _used(
@@ -122,7 +129,7 @@ def explain(promise: PodPromise) -> Explanation:
         case HostPaths():
             return Explanation(
                 how="The hostPath volumes of the pod as the Kubernetes API returns it, after admission; all its containers count.",
-                unproven=_UNPROVEN,
+                unproven=f"{_UNPROVEN} Skipped where a volume is a claim or a driver's, which may be a directory of the node.",
                 why="A job with a directory of the node reads other jobs' files, and with the right one controls the node.",
                 breaks="A volume of type hostPath in the pool's template, for a cache or a socket.",
                 fix="Use an emptyDir or a claim; or add the path to 'host_paths' if jobs should have it.",

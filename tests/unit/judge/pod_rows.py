@@ -22,6 +22,8 @@ POD_ROWS: dict[str, list[Row]] = {
         kept("no host path", HostPaths(()), pod(), "host paths: none"),
         kept("promised host path", HostPaths(("/cache", "/other")), pod(host_paths=["/cache"]), "host paths: /cache"),
         broken("other host path", HostPaths(("/cache",)), pod(host_paths=["/", "/cache"]), "host paths: /, /cache", "not promised: /"),
+        unproven("volume of a claim", HostPaths(()), pod(claims=["work"]), "the cluster provides work", provable_here=False),
+        broken("host path and a claim", HostPaths(()), pod(host_paths=["/"], claims=["work"]), "host paths: /", "not promised: /"),
         kept("own namespaces", HostNamespaces(()), pod(), "host namespaces: none"),
         broken("the node's network", HostNamespaces(("ipc",)), pod(host_namespaces=["network", "ipc"]), "network, ipc", "not promised: network"),
         kept("QoS class", QosClass("Burstable"), pod(qos_class="Burstable"), "QoS class Burstable"),

@@ -270,11 +270,18 @@ def _security(pod: Mapping[str, Any], container: str) -> Mapping[str, Any]:
     return _named(pod, "spec", "containers", container).get("securityContext") or {}
 
 
+# What a provisioner or a driver puts there may be a directory of the node.
+_PROVIDED = {"persistentVolumeClaim", "ephemeral", "csi", "flexVolume"}
+
+
 def _pod_facts(pod: Mapping[str, Any], template: PodTemplate) -> PodFacts:
     spec, runner = pod.get("spec", {}), _named(pod, "spec", "containers", template.container)
-    volumes = [volume["hostPath"] for volume in spec.get("volumes") or [] if volume.get("hostPath")]
+    volumes = spec.get("volumes") or []
     return PodFacts(
-        host_paths=sorted(str(volume.get("path", "")) for volume in volumes),
+        host_paths=sorted(
+            str(volume["hostPath"].get("path", "")) for volume in volumes if volume.get("hostPath")
+        ),
+        claims=sorted(str(volume.get("name")) for volume in volumes if not _PROVIDED.isdisjoint(volume)),
         host_namespaces=[
             name for name, field in pod_template.HOST_NAMESPACES.items() if spec.get(field) is True
         ],
