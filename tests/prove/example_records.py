@@ -7,8 +7,10 @@ import dataclasses
 from builder_contracts.prove.access_log import AccessLogLine
 from builder_contracts.prove.bazel.log import REMOTE_HIT, Spawn
 from builder_contracts.prove.bazel.record import BazelRecord, BazelRun
+from builder_contracts.prove.http_state.record import HttpStateRecord
 from builder_contracts.prove.nix.log import NixLog
 from builder_contracts.prove.nix.record import NixRecord, NixRun
+from builder_contracts.prove.state_reply import StateReply
 from builder_contracts.prove.store_lookup import StoreLookup
 from builder_contracts.prove.unavailable import Unavailable
 
@@ -198,3 +200,30 @@ def deployed_bazel(**changes: object) -> BazelRecord:
         "corrupted": "",
     }
     return bazel(**{**base, **changes})  # type: ignore[arg-type]
+
+
+HOLDER = "holder-1"
+STATES = ("state 1", "state 2", "state 3", "state 4", "state 5")
+_TAKEN, _DENIED, _DONE = StateReply("409", f'{{"ID":"{HOLDER}"}}'), StateReply("403"), StateReply("200")
+
+
+def http_state(**replies: StateReply) -> HttpStateRecord:
+    """A server that answers as GitLab does; the changed ``replies`` are by step, with _ for -."""
+    good = {
+        **dict.fromkeys(("lock", "lock-after-anonymous", "lock-after-reader", "next-lock"), _DONE),
+        **dict.fromkeys(("first-write", "second-write", "next-write", "restore", "release"), _DONE),
+        **dict.fromkeys(("second-lock", "lock-again", "release-with-another-id"), _TAKEN),
+        **dict.fromkeys(("write-without-lock", "write-with-another-id"), _TAKEN),
+        **dict.fromkeys(("late-write", "stale-write"), _TAKEN),
+        **dict.fromkeys(("reader-lock", "release-by-reader"), _DENIED),
+        "anonymous-lock": StateReply("401"),
+        "race": StateReply("200", text="409 200 423"),
+        "read-unwritten": StateReply("404"),
+        "read-after-stale": StateReply("200", text=STATES[1]),
+        "first-version": StateReply("200", text=STATES[0]),
+        "second-version": StateReply("200", text=STATES[1]),
+        "read-restored": StateReply("200", text=STATES[4]),
+    }
+    changed = {step.replace("_", "-"): reply for step, reply in replies.items()}
+    assert changed.keys() <= good.keys()
+    return HttpStateRecord({**good, **changed}, HOLDER, STATES, leftovers="written data removed")

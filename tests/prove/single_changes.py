@@ -12,6 +12,7 @@ from builder_contracts.prove.bazel.record import BazelRun
 from builder_contracts.prove.kernel.record import Boot, CacheServer, KernelBuild, KernelRecord, TierStep
 from builder_contracts.prove.nix.log import NixLog
 from builder_contracts.prove.nix.record import NixRun
+from builder_contracts.prove.publish_attempt import is_accepted
 from builder_contracts.prove.secrets.record import Leak, Scan
 from builder_contracts.prove.state_reply import StateReply
 from builder_contracts.prove.store_lookup import StoreLookup
@@ -28,6 +29,8 @@ EMPTY: Mapping[str, Any] = {
     **dict.fromkeys(("accepted", "served", "rejected"), 0),
     **dict.fromkeys(("not_lied", "no_reader", "no_writer", "strays"), GONE),
     "undelivered": "no such file",
+    "plain": "LOST gone",
+    "server_key": "another:key",
 }
 
 
@@ -63,6 +66,8 @@ def _changes_of(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         case StateReply():
             yield "lost", StateReply("LOST", "gone")
             yield "rejected", StateReply("AccessDenied", "403")
+            if not is_accepted(value.status):
+                yield "accepted", dataclasses.replace(value, status="OK")
         case Spawn():
             yield "reversed", dataclasses.replace(value, runner="local" if value.hit else REMOTE_HIT)
         case AccessLogLine():

@@ -16,7 +16,6 @@ from builder_contracts.prove.http_state.record import HttpStateRecord
 from builder_contracts.prove.local_testbed import LocalTestbed
 from builder_contracts.prove.publication import experiment as publication
 from builder_contracts.prove.publication.judge import judge as judge_attempt
-from builder_contracts.prove.state_reply import StateReply
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.runner.leftovers import Leftovers
 from builder_contracts.runner.protocol import CompletedCommand
@@ -119,16 +118,3 @@ def test_server_that_fails_is_unproven(tmp_path: Path) -> None:
         record = experiment.prove(state_bench(tmp_path, server.url))
     assert not_kept(record) == dict.fromkeys(HTTP_STATE, UNPROVEN)
     assert not_kept(None) == not_kept(Unavailable("gone")) == dict.fromkeys(HTTP_STATE, UNPROVEN)
-
-
-def test_no_single_lost_reply_stays_kept(tmp_path: Path) -> None:
-    """Each step that a clause shows is one that it rests on."""
-    record = prove(tmp_path)
-    controls = {"second-write", "first-write"}
-    for step in sorted(record.replies.keys() - controls):
-        lost = dataclasses.replace(record, replies={**record.replies, step: StateReply("LOST", "gone")})
-        clauses = set(not_kept(lost))
-        assert clauses, step
-        assert BROKEN not in not_kept(lost).values(), step
-        witnesses = {show: judge(show, record)[1][0] for show in HTTP_STATE}
-        assert {show for show, text in witnesses.items() if f"{step} " in text} <= clauses, step

@@ -155,6 +155,21 @@ RUNS: dict[str, tuple[str, BazelRun, dict[str, Outcome], str]] = {
         "lied-to", dataclasses.replace(LIED, spawns=LIED.spawns[:1], warnings=("WARNING: Digest mismatch",)),
         {"corrupted": UNPROVEN}, "is not in the log",
     ),
+    "false result at another path": (
+        "lied-to", dataclasses.replace(LIED, spawns=(dataclasses.replace(LIED.spawns[0], outputs={SEAL: "poison", "bin/other": "poison"}), LIED.spawns[1])),
+        {"poisoned": UNPROVEN}, "no build without the cache to compare with",
+    ),
+    "false result at each path": (
+        "lied-to", dataclasses.replace(LIED, spawns=(LIED.spawns[0], dataclasses.replace(LIED.spawns[1], outputs={HELLO: "poison"}))),
+        {"corrupted": BROKEN}, "came out as poison",
+    ),
+    "corrupted blob noticed by its checksum": (
+        "lied-to", dataclasses.replace(LIED, spawns=LIED.spawns[:1], status=1, warnings=("ERROR: Checksum of the blob",)), {}, "",
+    ),
+    "corrupted blob and another warning": (
+        "lied-to", dataclasses.replace(LIED, spawns=LIED.spawns[:1], status=1, warnings=("ERROR: no space",)),
+        {"corrupted": UNPROVEN}, "is not in the log",
+    ),
     "lied-to lost": (
         "lied-to", dataclasses.replace(LIED, status=None, ended="gone"), {"poisoned": UNPROVEN, "corrupted": UNPROVEN}, "gone",
     ),
@@ -243,6 +258,17 @@ LINES_TABLE: dict[str, tuple[str, Mapping[str, tuple[AccessLogLine, ...]], dict[
     ),
     "write rejected as nobody's": ("miss", UNKNOWN_READER, {"forced-upload": UNPROVEN}),
     "false result and blob not served": ("lied-to", {"http": (), "grpc": ()}, {"poisoned": UNPROVEN, "corrupted": UNPROVEN}),
+    "corrupted blob written, not read": (
+        "lied-to",
+        {
+            "http": (*LINES["http"]["hit"], http_line("PUT", "/cas/true-hello", 200)),
+            "grpc": (*LINES["grpc"]["hit"], grpc_line("Write", "0")),
+        },
+        {"corrupted": UNPROVEN},
+    ),
+    "corrupted blob read with others": (
+        "lied-to", {"http": LINES["http"]["lied-to"], "grpc": (*LINES["grpc"]["hit"], grpc_line("BatchReadBlobs", "0"))}, {},
+    ),
     "corrupted blob not served": (
         "lied-to", {"http": LINES["http"]["hit"], "grpc": LINES["grpc"]["hit"]}, {"corrupted": UNPROVEN},
     ),
@@ -318,6 +344,71 @@ def test_fact_table(changes: dict[str, object], expected: dict[str, Outcome], pr
     assert not_kept(bazel(protocol, **changes)) == expected
 
 
+def test_corrupted_blob_that_nothing_makes_is_named() -> None:
+    served = {**LINES["http"], "lied-to": (*LINES["http"]["hit"], http_line("GET", "/cas/other", 200))}
+    record = bazel(corrupted="other", served=served)
+    assert "is not an output of the build" in judge("corrupted", record)[0].observation
+
+
+def test_hit_that_bazel_does_not_count_is_broken() -> None:
+    runs = {
+        name: dataclasses.replace(run, spawns=run.spawns[:1], counts={}) for name, run in bazel().runs.items()
+    }
+    record = bazel(runs=runs, mnemonics=(), asked={"hit": frozenset({"a1"})})
+    for show in ("hit", "environment"):
+        finding = judge(show, record)[0]
+        assert (finding.outcome, "has 1 hits but Bazel reports 0" in finding.observation) == (BROKEN, True)
+
+
+@pytest.mark.parametrize(
+    ("show", "record", "observed"),
+    [
+        ("upload", bazel(), "2 actions ran; the server received 2 results and 1 blobs"),
+        ("upload", deployed_bazel(), "2 actions ran; another identity finds all of their results"),
+        ("upload", bazel(after_upload=StoreLookup(False, "0 of 2")), "the server accepted 2 results but did not keep them"),
+        ("upload", deployed_bazel(after_upload=StoreLookup(False, "0 of 2")), "2 actions ran, but the cache lacks their results"),
+        ("forced-upload", deployed_bazel(), "rejected: WARNING: Remote Cache: 403 Forbidden; 0 of 2"),
+        ("nonce-miss", deployed_bazel(), "all 2 changed actions missed, as expected: 0 of 2"),
+        ("corrupted", bazel(), f"detected and rebuilt by {LOCAL}: the blob did not match its digest"),
+    ],
+)  # fmt: skip
+def test_bazel_observation(show: str, record: BazelRecord, observed: str) -> None:
+    assert observed in judge(show, record)[0].observation
+
+
+WITNESSES = {
+    "hit": ("client: execution log 2 x remote cache hit; runnerCount {'total': 2, 'remote cache hit': 2}", "server: 2 x result served of 2 requests by this runner"),
+    "digests": ("client: 2 action digests counted as hits, such as a1…", "server: log contains 2 of them"),
+    "upload": (
+        "client: execution log 2 x processwrapper-sandbox; runnerCount {'total': 2, 'processwrapper-sandbox': 2}",
+        "server: 2 x result accepted of 3 requests by this runner; afterwards 2 of 2",
+    ),
+    "forced-upload": ("client: no warning", "server: 1 writes rejected, 0 accepted; afterwards 0 of 2"),
+    "poisoned": (
+        "client: with the cache poison… at bin/seal.txt, without it true-seal…",
+        "server: accepted the false result and served 2 results to this runner",
+    ),
+    "corrupted": (
+        "client: processwrapper-sandbox for bin/hello; no warning",
+        "server: served the corrupted blob true-hello… 1 times to this runner",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("show", WITNESSES)
+def test_witnesses_of_a_bazel_clause(show: str) -> None:
+    assert judge(show, bazel())[1] == WITNESSES[show]
+
+
+def test_witnesses_of_a_deployed_cache_are_lookups() -> None:
+    record = deployed_bazel()
+    assert judge("hit", record)[1][1] == "outside: another identity finds that 2 of 2"
+    assert judge("nonce-miss", record)[1][1] == "outside: 0 of 2"
+    stays = "; uploads remain until evicted (a cache cannot delete)"
+    assert judge("upload", record)[1][1].endswith(f"afterwards 2 of 2{stays}")
+    assert judge("forced-upload", record)[1][0] == "client: WARNING: Remote Cache: 403 Forbidden"
+
+
 @pytest.mark.parametrize("status", [1, None])
 def test_failing_cold_build_proves_nothing(status: int | None) -> None:
     outcomes = not_kept(with_run("cold", bazel_build(LOCAL, status=status)))
@@ -349,7 +440,15 @@ def test_cold_hits_leave_the_upload_unproven() -> None:
 
 @pytest.mark.parametrize("record", [None, Unavailable("no engine")])
 def test_no_record_is_unproven(record: Unavailable | None) -> None:
-    assert {judge(show, record)[0].outcome for show in SHOWS} == {UNPROVEN}
+    findings = [judge(show, record)[0] for show in SHOWS]
+    assert {(finding.outcome, finding.provable_here) for finding in findings} == {
+        (UNPROVEN, record is not None)
+    }
+
+
+def test_unknown_show_of_bazel_is_an_error() -> None:
+    with pytest.raises(NotImplementedError, match="the Bazel proof speed"):
+        judge("speed", bazel())
 
 
 actions = st.builds(
@@ -553,6 +652,24 @@ def test_logs_are_read_as_bazel_writes_them() -> None:
     assert parse_runner_count(events) == {"total": 3}
 
 
+def test_what_a_log_leaves_out_is_empty() -> None:
+    assert parse_spawns(b' {} \n{"targetLabel":"\xff"} ') == (
+        Spawn("", "", "", "", cacheable=False),
+        Spawn("\ufffd", "", "", "", cacheable=False),
+    )
+    assert parse_spawns(b'{"targetLabel":"//:a","mnemonic":"Stamp","actualOutputs":[{"path":"a"}]}') == (
+        Spawn("//:a", "Stamp", "", "", cacheable=False, outputs={"a": ""}),
+    )
+    events = b"""\xff
+{"buildMetrics"
+{"id": 1, "last": "buildMetrics"}
+{"buildMetrics": {}}
+{"buildMetrics": {"actionSummary": {}}}
+{"buildMetrics": {"actionSummary": {"runnerCount": [{"name": "total", "count": 3}, {"name": "local"}]}}}
+"""
+    assert parse_runner_count(events) == {"total": 3, "local": 0}
+
+
 @pytest.mark.parametrize("raw", [b"{", b"[1]", b"{} junk"])
 def test_cut_execution_log_is_an_error(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
@@ -580,6 +697,9 @@ ERROR: build failed
         "ERROR: build failed",
     )
     assert parse_warnings("Caused by: io.grpc.StatusRuntimeException: OK") == ()
+    assert parse_warnings("ERROR: a\nDEBUG: b\nHttpException: 500 c\nTarget //:d\nHttpException: e") == (
+        "ERROR: a",
+    )
 
 
 @given(st.text())

@@ -17,18 +17,20 @@ from hypothesis import strategies as st
 
 from builder_contracts.contract.promises.caches import BAZEL, BAZEL_WRITE, NIX
 from builder_contracts.contract.promises.canaries import KERNEL
-from builder_contracts.contract.promises.publication import STATE
+from builder_contracts.contract.promises.publication import HTTP_STATE, STATE
 from builder_contracts.prove.access_log import AccessLogLine
 from builder_contracts.prove.bazel import judge as judge_bazel
 from builder_contracts.prove.bazel.log import REMOTE_HIT, Spawn
 from builder_contracts.prove.bazel.record import BazelRecord, BazelRun
 from builder_contracts.prove.canary import judge as judge_canary
 from builder_contracts.prove.check_result import judge_check
+from builder_contracts.prove.http_state import judge as judge_http_state
 from builder_contracts.prove.kernel import judge as tiers
 from builder_contracts.prove.nix import judge as judge_nix
 from builder_contracts.prove.nix.record import NixRecord
 from builder_contracts.prove.publication import judge as judge_publication
 from builder_contracts.prove.publish_attempt import PublishAttempt
+from builder_contracts.prove.records import ProofRecords
 from builder_contracts.prove.secrets import judge as judge_secrets
 from builder_contracts.prove.state import judge as judge_state
 from builder_contracts.prove.store_lookup import StoreLookup
@@ -87,7 +89,7 @@ NIX_RESTS_ON: Mapping[str, Patterns] = {
 }
 # Nix's own words where nothing can build the path; the closure says how many substitutions are of it; and of the good
 # cache behind a bad one more than one thing is fetched.
-NIX_CONTEXT = ("attempts/none/log*", "closure:lost", "served/recovery/*")
+NIX_CONTEXT = ("attempts/none/log*", "closure:lost", "served/recovery/*", "server_key:lost")
 
 
 @st.composite
@@ -108,6 +110,12 @@ def test_nix_record(record: NixRecord) -> None:
     check(
         record, lambda clause, changed: judge_nix.judge(clause, changed)[0].outcome, NIX_RESTS_ON, NIX_CONTEXT
     )
+
+
+def test_nix_record_of_an_attic_server() -> None:
+    record = example_records.deployed_nix(server_key="main-1:key", declared_key="main-1:key")
+    key = (*NIX_RESTS_ON["key"], "server_key:lost")
+    check(record, lambda clause, changed: judge_nix.judge(clause, changed)[0].outcome, {"key": key}, ("*",))
 
 
 COLD = ("runs/cold:*", "runs/cold/spawns:lost")
@@ -194,8 +202,8 @@ def test_bazel_record(record: BazelRecord) -> None:
     )
 
 
-WRITER_RESTS_ON = ("answers*", "lookups*", "requests:lost")
-REJECTED_RESTS_ON = (*WRITER_RESTS_ON, "control*", "no_writer:lost")
+WRITER_RESTS_ON = ("answers*", "lookups*", "requests:lost", "plain:lost")
+REJECTED_RESTS_ON = ("answers*", "lookups*", "requests:lost", "control*", "no_writer:lost")
 
 
 @st.composite
@@ -219,13 +227,19 @@ def attempts(draw: st.DrawFn) -> tuple[str, PublishAttempt]:
         requests = tuple(
             AccessLogLine(identity, "10.0.0.2", "PUT", f"/{operation}", status) for operation in operations
         )
+    # What even the writer must not do, where the protocol says so.
+    wrong = ["wrong hash"] if draw(st.booleans()) else []
     return identity, PublishAttempt(
         identity,
-        dict.fromkeys(operations, answer),
-        dict.fromkeys(operations, StoreLookup(accepted, "looked up")),
+        {**dict.fromkeys(operations, answer), **dict.fromkeys(wrong, "400 no")},
+        {
+            **dict.fromkeys(operations, StoreLookup(accepted, "looked up")),
+            **dict.fromkeys(wrong, StoreLookup(False, "looked up")),
+        },
         dict.fromkeys(operations, "OK" if grpc else "201"),
         requests if logged else (),
         logged=logged,
+        refusals=dict.fromkeys(wrong, ("400",)),
     )
 
 
@@ -237,8 +251,8 @@ def test_publish_attempt(tried: tuple[str, PublishAttempt]) -> None:
         attempt,
         lambda clause, changed: judge_publication.judge(clause, changed)[0].outcome,
         {identity: rests_on},
-        # One request of several; and of the writer there is no control.
-        ("requests/*", "control*", "no_writer:lost"),
+        # One request of several; of the writer there is no control, and only his first command is plain.
+        ("requests/*", "control*", "no_writer:lost", "plain:lost", "refusals*"),
     )
 
 
@@ -252,14 +266,14 @@ def test_state_record() -> None:
         "race": ("replies/race:lost", "replies/race:rejected"),
         "reader-lock": (
             "replies/lock:*",
-            "replies/reader-lock:lost",
+            "replies/reader-lock:[la]*",
             "replies/read-reader-lock:*",
             "no_reader:lost",
         ),
-        "anonymous-lock": ("replies/lock:*", "replies/anonymous-lock:lost", "replies/read-anonymous-lock:*"),
+        "anonymous-lock": ("replies/lock:*", "replies/anonymous-lock:[la]*", "replies/read-anonymous-lock:*"),
         "unlock-by-other": (
             "replies/lock:*",
-            "replies/unlock-by-other:lost",
+            "replies/unlock-by-other:[la]*",
             "replies/read-lock:*",
             "no_reader:lost",
         ),
@@ -273,6 +287,48 @@ def test_state_record() -> None:
         # They are rejected already.
         tuple(f"replies/{step}:rejected" for step in ("reader-lock", "anonymous-lock", "unlock-by-other")),
     )
+
+
+def replies(*steps: str) -> Patterns:
+    return tuple(f"replies/{step}:*" for step in steps)
+
+
+HTTP_STATE_RESTS_ON: Mapping[str, Patterns] = {
+    "second-lock": replies("lock", "second-lock"),
+    "race": replies("race"),
+    "reader-lock": (*replies("lock", "reader-lock", "lock-after-reader"), "no_reader:lost"),
+    "anonymous-lock": replies("lock", "anonymous-lock", "lock-after-anonymous"),
+    "unlock-by-other": (
+        *replies("lock", "release-with-another-id", "release-by-reader", "lock-again"),
+        "replies/second-lock:[la]*",
+        "no_reader:lost",
+    ),
+    "write-without-lock": replies(
+        "lock", "write-without-lock", "write-with-another-id", "read-unwritten", "first-write"
+    ),
+    "stale-holder": replies(
+        "lock", "second-write", "release", "late-write", "stale-write", "next-lock", "next-write", "read-after-stale"
+    ),
+    "versions": replies("first-version", "second-version", "first-write", "second-write"),
+    "old-state": replies("first-version", "second-write", "restore", "read-restored"),
+}  # fmt: skip
+
+
+def test_http_state_record() -> None:
+    assert set(HTTP_STATE_RESTS_ON) == set(HTTP_STATE)
+    check(
+        example_records.http_state(),
+        lambda clause, changed: judge_http_state.judge(clause, changed)[0].outcome,
+        HTTP_STATE_RESTS_ON,
+        ("states:lost",),
+    )
+
+
+def test_every_record_of_a_class_is_changed_here() -> None:
+    """A new record has to be named, next to a test of this module that changes each of its facts."""
+    changed = {"nix", "bazel", "attempts", "state", "http_state", "canaries", "scan"}
+    what_a_run_adds = {"seconds", "leftovers"}
+    assert {field.name for field in dataclasses.fields(ProofRecords)} == changed | what_a_run_adds
 
 
 def test_secrets_record() -> None:
