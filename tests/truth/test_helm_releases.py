@@ -259,3 +259,25 @@ def test_set_of_applications_is_a_scale_set_for_each_element(tmp_path: Path) -> 
     # A file of values that is not in the checkout, and a parameter that no element has.
     assert isinstance(get(small.values, "githubConfigUrl"), Unknown)
     assert isinstance(get(big.values, "runnerGroup"), Unknown)
+
+
+@pytest.mark.parametrize(
+    ("name", "token", "is_known"),
+    [
+        ("builders.maxRunners", "12", True),
+        ("builders.minRunners", "$MOST", True),
+        ("builders.list[0]", "x", False),
+    ],
+)
+def test_parameter_sets_its_value_and_no_other(tmp_path: Path, name: str, token: str, is_known: bool) -> None:
+    """A parameter with a token made every other value of its scale set unknown."""
+    with_parameter = BY_PATH.replace(
+        "helm: {", f"helm: {{parameters: [{{name: '{name}', value: '{token}'}}], "
+    )
+    small = "builders:\n  githubConfigUrl: https://github.com/o\n  minRunners: 1\n"
+    tree = {"pool/Chart.yaml": UMBRELLA_CHART, "pool/values.yaml": BLANK, "values/small.yaml": small}
+    (scale_set,) = scan(tmp_path, {**tree, "app.yaml": with_parameter}).scale_sets
+    assert isinstance(scale_set.container_mode, Unknown) is not is_known
+    if is_known:
+        written = get(scale_set.values, name.rpartition(".")[2])
+        assert isinstance(written, Unknown) if "$" in token else text(written) == token

@@ -284,7 +284,8 @@ def _of_argo(value: Value, spec: Value | None) -> Iterator[_Written]:
             chart = repository
         if chart is None and helm is None:
             continue
-        values = [_parsed(get(helm, "values")), get(helm, "valuesObject")]
+        parameters = items(get(helm, "parameters"))
+        values = [_parsed(get(helm, "values")), get(helm, "valuesObject"), *map(_set_by, parameters)]
         files = [text(entry) or "" for entry in items(get(helm, "valueFiles"))]
         yield _Written(
             name=get(helm, "releaseName") or get(value, "metadata", "name") or Known("", value.at),
@@ -300,7 +301,7 @@ def _of_argo(value: Value, spec: Value | None) -> Iterator[_Written]:
                 for file in files
             ),
             at=source,
-            elsewhere="a parameter may set it" if items(get(helm, "parameters")) else "",
+            elsewhere="a parameter may set it" if None in map(_set_by, parameters) else "",
         )
 
 
@@ -324,6 +325,19 @@ def _filled_in(value: Value, parameters: Mapping[str, Value]) -> Value:
             return Known(filled, value.at)
         case _:
             return value
+
+
+_PATH = re.compile(r"[\w-]+(?:\.[\w-]+)*")
+
+
+def _set_by(parameter: Value) -> Value | None:
+    """The values that a parameter sets, which come over all others; None if its name is no plain path of keys."""
+    path, value = text(get(parameter, "name")) or "", get(parameter, "value")
+    if value is None or not _PATH.fullmatch(path):
+        return None
+    for key in reversed(path.split(".")):
+        value = Known({key: value}, parameter.at)
+    return without(value, "$", "is filled in when it is applied")
 
 
 def _of_kustomize(entry: Value, folder: str) -> _Written:
