@@ -281,6 +281,8 @@ class Redactor:
         return redacted  # type: ignore[no-any-return] # of the type that came in
 
     def _spans_of_known(self, text: str) -> list[tuple[int, int]]:
+        if not self._secrets:
+            return []
         index = self._known or self._compile()
         if index is None:
             return []
@@ -391,6 +393,8 @@ def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def _put(text: str, spans: Sequence[tuple[int, int]], replacement: Any) -> str:
     """The text with these spans replaced, which are in order and do not overlap."""
+    if not spans:
+        return text
     pieces, position = [], 0
     for start, end in spans:
         if text[start:end] != REDACTED:

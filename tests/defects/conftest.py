@@ -23,7 +23,8 @@ from builder_contracts.observe.observation import gather
 from builder_contracts.runner.docker import engine
 from builder_contracts.runner.docker.cleanup import RunLabels, close, sweep
 from builder_contracts.runner.docker.launch_plan import LaunchPlan, plan
-from builder_contracts.runner.docker.network import NetworkPlan, RunNetwork
+from builder_contracts.runner.docker.network import RunNetwork
+from builder_contracts.runner.docker.network_plan import NetworkPlan
 from builder_contracts.runner.docker.runner import DockerRunner, describe_engine
 from builder_contracts.verdict import Outcome, Verdict
 

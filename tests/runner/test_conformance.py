@@ -13,7 +13,8 @@ from builder_contracts.runner import process
 from builder_contracts.runner.docker import engine
 from builder_contracts.runner.docker.cleanup import RunLabels, close
 from builder_contracts.runner.docker.launch_plan import LaunchPlan
-from builder_contracts.runner.docker.network import EMPTY, RunNetwork
+from builder_contracts.runner.docker.network import RunNetwork
+from builder_contracts.runner.docker.network_plan import EMPTY
 from builder_contracts.runner.docker.runner import DockerRunner
 from builder_contracts.runner.kubernetes.kubectl import Kubectl
 from builder_contracts.runner.kubernetes.pod_template import PodTemplate

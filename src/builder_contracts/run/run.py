@@ -26,7 +26,7 @@ from builder_contracts.run.progress import Progress
 from builder_contracts.run.selection import Selected
 from builder_contracts.run.tasks import Tasks
 from builder_contracts.runner import interrupts
-from builder_contracts.runner.docker.network import EMPTY, NetworkPlan
+from builder_contracts.runner.docker.network_plan import EMPTY, NetworkPlan
 from builder_contracts.runner.kubernetes.kubectl import Kubectl
 from builder_contracts.runner.leftovers import Leftovers
 from builder_contracts.verdict import Verdict

@@ -36,7 +36,7 @@ class Vantages:
                 raise usage_error(
                     "--max-age without --facts", "add --facts PATH, or see 'verify' for an attestation"
                 )
-            # It imports the Docker SDK, which takes longer than to judge a class on saved facts.
+            # It imports what observes, which facts that are saved have no need of.
             from builder_contracts.run.run import Run
 
             self._runs = {

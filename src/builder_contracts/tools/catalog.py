@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -56,7 +56,29 @@ class KnownTool:
 @cache
 def catalog() -> Mapping[str, KnownTool]:
     """Every tool of the catalog by its name."""
-    return read_tools(Path(__file__).with_name("known"))
+    return Catalog(Path(__file__).with_name("known"))
+
+
+class Catalog(Mapping[str, KnownTool]):
+    """The tools of a folder. The file of each is read when the tool is asked for: a contract names few of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = {path.stem: path for path in sorted(folder.glob("*.toml"))}
+        self._tools: dict[str, KnownTool] = {}
+
+    def __getitem__(self, name: str) -> KnownTool:
+        if name not in self._tools:
+            self._tools[name] = _read_tool(self._files[name])
+        return self._tools[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
 
 
 _KEYS = frozenset({"version", "pattern", "order", "also", "work", *MANAGERS})
@@ -66,19 +88,21 @@ _STEP_KEYS = frozenset({"arguments", "program", "stdin", "into"})
 
 def read_tools(folder: Path) -> Mapping[str, KnownTool]:
     """The tools of a folder, one TOML file a tool. Raises InputError for a file that is no tool."""
-    tools = {}
-    for path in sorted(folder.glob("*.toml")):
-        table: dict[str, Any] = {}
-        try:
-            table = tomllib.loads(path.read_text("utf-8"))
-            problem = _problem(table)
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            problem = f"not TOML: {error}"
-        if problem:
-            fix = "see docs/reference/contract.md, section 'Tools of your own'"
-            raise InputError([Problem(Location(str(path)), problem, fix)])
-        tools[path.stem] = KnownTool.from_table(path.stem, table)
-    return tools
+    return {path.stem: _read_tool(path) for path in sorted(folder.glob("*.toml"))}
+
+
+def _read_tool(path: Path) -> KnownTool:
+    """The tool of a file. Raises InputError."""
+    table: dict[str, Any] = {}
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+        problem = _problem(table)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        problem = f"not TOML: {error}"
+    if problem:
+        fix = "see docs/reference/contract.md, section 'Tools of your own'"
+        raise InputError([Problem(Location(str(path)), problem, fix)])
+    return KnownTool.from_table(path.stem, table)
 
 
 def _problem(table: Mapping[str, Any]) -> str | None:
@@ -148,13 +172,14 @@ def misspelt(name: str) -> str | None:
     >>> misspelt("nix"), misspelt("gcc-12"), misspelt("yq"), misspelt("our-tool")
     (None, None, None, None)
     """
-    if {name, _RELEASE.sub("", name), name.lower()} & _names():
-        return None
-    return next((other for other in sorted(catalog()) if _alike(name, other)), None)
+    guess = next((other for other in sorted(catalog()) if _alike(name, other)), None)
+    # Last, because the other names of tools stand in their files.
+    meant = guess and {name, _RELEASE.sub("", name), name.lower()} & _names()
+    return None if meant else guess
 
 
 def _alike(name: str, other: str) -> bool:
-    if sorted(name) == sorted(other):
+    if len(name) == len(other) and sorted(name) == sorted(other):
         return True
     if len(other) < _LONG or abs(len(name) - len(other)) > 1:
         return False

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from string import ascii_lowercase, ascii_uppercase
+from typing import TypeAlias
 
 ORDERS = ("numbers", "letters", "date")
 """How a tool orders its versions.
@@ -29,7 +33,19 @@ _WHOLE = re.compile(r"[0-9]{1,9}(?![0-9.]*[.][0-9])")
 _DATE = re.compile(r"(?P<year>[0-9]{4})[-.]?(?P<month>[0-9]{2})[-.]?(?P<day>[0-9]{2})(?![0-9])")
 _RANK = {"alpha": "a", "a": "a", "beta": "b", "b": "b", "m": "a", "milestone": "a"}
 _UNFINISHED = ("dev", "snapshot", "nightly", "canary")
-_ANY_VERSION = rf"(?<![0-9.])(?:{_NUMBERS}|[0-9]{{1,9}}(?![\w.]))\S*"
+
+# A line that explains its number. What stands before and behind a tool's name is the same for all tools.
+_NUMBER = rf"v?((?<![0-9.])(?:{_NUMBERS}|[0-9]{{1,9}}(?![\w.]))\S*)"
+_BEFORE_NAME = re.compile(r"(?:[\w./]+ ){0,2}?[\w./+-]*(?<![a-z])", re.IGNORECASE)
+_BEHIND_NAME = re.compile(
+    r"(?:-?[0-9][0-9.]*)?(?:[\s,:/_-]*go|[\s,:/_-]+)(?:\(.*\)\s*)?"
+    rf"(?:(?:version|release|v\.?|ver\.?)[\s:=]*(?:go)?)?{_NUMBER}",
+    re.IGNORECASE,
+)
+_ALONE = re.compile(rf"^\s*{_NUMBER}\s*$", re.IGNORECASE)
+_CALLED_VERSION = re.compile(rf"\b(?:version|release)[\s:=]+[\"']?{_NUMBER}", re.IGNORECASE)
+_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
+_Search: TypeAlias = Callable[[str], "re.Match[str] | None"]
 
 
 @dataclass(frozen=True)
@@ -62,24 +78,30 @@ def version_in(output: str, name: str, pattern: str = "", order: str = "numbers"
     True
     """
     lines = without_escapes(output).splitlines()
-    for candidate in (pattern, *_explanations(name)):
-        for line in lines if candidate else ():
-            match = re.search(candidate, line, re.IGNORECASE if candidate != pattern else 0)
+    searches: list[_Search] = [partial(_behind, _stem(name)), _ALONE.search, _CALLED_VERSION.search]
+    if pattern:
+        searches.insert(0, re.compile(pattern).search)
+    for search in searches:
+        for line in lines:
+            match = search(line)
             if match and (version := _ordered(match[1], order)):
                 return ToolVersion(*version, line.strip())
     return None
 
 
-def _explanations(name: str) -> tuple[str, str, str]:
-    """Patterns of lines that explain their number; group 1 starts with the version."""
-    stem = re.escape(re.sub(r"-?[0-9]+(?:\.[0-9]+)*$", "", name) or name)
-    number = rf"v?({_ANY_VERSION})"
-    word = r"(?:version|release|v\.?|ver\.?)"
-    return (
-        rf"^(?:[\w./]+ ){{0,2}}?[\w./+-]*(?<![a-z]){stem}(?:-?[0-9][0-9.]*)?(?:[\s,:/_-]*go|[\s,:/_-]+)(?:\(.*\)\s*)?(?:{word}[\s:=]*(?:go)?)?{number}",
-        rf"^\s*{number}\s*$",
-        rf"\b(?:version|release)[\s:=]+[\"']?{number}",
-    )
+def _stem(name: str) -> str:
+    """The name of a tool as its line may spell it: without the release that gcc-12 and python3.11 end with."""
+    return (re.sub(r"-?[0-9]+(?:\.[0-9]+)*$", "", name) or name).translate(_LOWER)
+
+
+def _behind(stem: str, line: str) -> re.Match[str] | None:
+    """The number behind a name that begins a line, or follows up to two words; the fewest, then the last name counts."""
+    text = line.translate(_LOWER)
+    places = [place for place in range(len(text)) if text.startswith(stem, place)]
+    for place in sorted(places, key=lambda place: (text.count(" ", 0, place), -place)):
+        if _BEFORE_NAME.fullmatch(line, 0, place) and (number := _BEHIND_NAME.match(line, place + len(stem))):
+            return number
+    return None
 
 
 def _ordered(text: str, order: str) -> tuple[str, str] | None:

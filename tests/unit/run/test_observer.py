@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,13 @@ def test_unreachable_engine_is_asked_once_for_all_classes(
     survey.close()
     assert all(isinstance(start, Unseen) and "it hangs" in start.reason for start in starts)
     assert asked == ["the engine"]
+
+
+def test_a_run_imports_what_its_kind_of_runner_needs() -> None:
+    script = "import sys, builder_contracts.run.run; print(*{'docker', 'requests', 'yaml'}.intersection(sys.modules))"
+    completed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    # PyYAML reads the contracts of every run.
+    assert completed.stdout.split() == ["yaml"]
 
 
 def test_forbidden_host_without_engine_is_unproven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ from builder_contracts.facts.model import Unseen
 from builder_contracts.runner.docker import engine
 from builder_contracts.runner.docker.cleanup import RunLabels
 from builder_contracts.runner.docker.launch_plan import DaemonPlan, LaunchPlan
-from builder_contracts.runner.docker.network import EMPTY, RunNetwork
+from builder_contracts.runner.docker.network import RunNetwork
+from builder_contracts.runner.docker.network_plan import EMPTY
 from builder_contracts.runner.docker.runner import DockerRunner
 from builder_contracts.runner.protocol import CompletedCommand
 from tests.unit.runner.fake_engine import Failure, FakeEngine

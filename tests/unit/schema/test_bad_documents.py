@@ -19,7 +19,7 @@ from builder_contracts.contract.loading import load, load_all, load_environment
 from builder_contracts.errors import InputError
 from builder_contracts.prove.canary import definition as canary
 from builder_contracts.prove.kernel import recipe
-from builder_contracts.runner.docker.network import NetworkPlan
+from builder_contracts.runner.docker.network_plan import NetworkPlan
 from builder_contracts.services import role_checks
 from builder_contracts.services.environment import Environment
 from builder_contracts.truth import platform

@@ -12,7 +12,7 @@ from builder_contracts.contract.loading import load_all
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.errors import InputError
 from builder_contracts.tools import catalog as module
-from builder_contracts.tools.catalog import KnownTool, catalog, misspelt, read_tools
+from builder_contracts.tools.catalog import Catalog, KnownTool, catalog, misspelt, read_tools
 
 ROOT = Path(__file__).parents[3]
 
@@ -69,6 +69,17 @@ def test_a_file_that_is_no_tool_is_refused(text: str, problem: str, tmp_path: Pa
         read_tools(tmp_path)
     assert problem in str(refused.value)
     assert "ours.toml" in str(refused.value)
+
+
+def test_the_file_of_a_tool_is_read_when_it_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "good.toml").write_text('pattern = "v([0-9.]+)"\n')
+    (tmp_path / "wrong.toml").write_text("this is no TOML\n")
+    tools = Catalog(tmp_path)
+    assert list(tools) == ["good", "wrong"]
+    assert tools["good"].pattern == "v([0-9.]+)"
+    assert tools.get("other") is None
+    with pytest.raises(InputError, match="not TOML"):
+        tools["wrong"]
 
 
 def test_no_name_stands_twice() -> None:

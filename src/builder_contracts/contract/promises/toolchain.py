@@ -44,10 +44,10 @@ def read(
     section: dict[str, Any], at: Pointer, tools: Mapping[str, KnownTool] | None = None
 ) -> Iterator[NamedPromise[Tool]]:
     """``tools`` are known beside those of the catalog, and go before them."""
-    tools = {**catalog(), **(tools or {})}
+    tools = tools or {}
     for name, value in section.items():
         where = (*at, name)
-        data = tools.get(name, KnownTool(name))
+        data = tools.get(name) or catalog().get(name) or KnownTool(name)
         if isinstance(value, str):
             present = value == "present"
             work = data.work if present else None

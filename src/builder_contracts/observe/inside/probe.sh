@@ -363,32 +363,35 @@ say_attempt() {
   say isolation "$1" "$json"
 }
 
-# The attempts use separate namespaces, so that a success changes nothing outside.
+# The attempts use separate namespaces, so that a success changes nothing outside. Nothing waits for them before the end.
 find_tool unshare; unshare=$found
 find_tool mount; mount=$found
-if [ -z "$unshare" ] || [ -z "$true" ]; then
-  unseen "the image lacks unshare(1) or true(1)"
-  say isolation unshare "$json"
-  say isolation mount "$json"
-else
+attempt_namespaces() {
+  if [ -z "$unshare" ] || [ -z "$true" ]; then
+    unseen "the image lacks unshare(1) or true(1)"
+    say isolation unshare "$json"
+    say isolation mount "$json"
+    return
+  fi
   said=$(bounded 10 "$unshare" --user --map-root-user --mount "$true" 2>&1)
   say_attempt unshare $? "created a user and a mount namespace"
   if [ -z "$mount" ]; then
     unseen "the image lacks mount(8)"
     say isolation mount "$json"
-  else
-    said=$(bounded 10 "$unshare" --mount "$mount" -t tmpfs none /tmp 2>&1)
-    status=$?
-    case $status in
-      0 | 124 | 137 | 143) ;;
-      *)
-        said=$(bounded 10 "$unshare" --user --map-root-user --mount "$mount" -t tmpfs none /tmp 2>&1)
-        status=$?
-        ;;
-    esac
-    say_attempt mount $status "mounted a tmpfs in its own namespace"
+    return
   fi
-fi
+  said=$(bounded 10 "$unshare" --mount "$mount" -t tmpfs none /tmp 2>&1)
+  status=$?
+  case $status in
+    0 | 124 | 137 | 143) ;;
+    *)
+      said=$(bounded 10 "$unshare" --user --map-root-user --mount "$mount" -t tmpfs none /tmp 2>&1)
+      status=$?
+      ;;
+  esac
+  say_attempt mount $status "mounted a tmpfs in its own namespace"
+}
+attempt_namespaces &
 
 ## network
 
@@ -503,15 +506,13 @@ run() {
   shift 2
   clock; started=$now
   if [ -n "$scratch" ]; then
-    [ -d "$place" ] || "$mkdir" "$place"
-    (
-      [ -n "$cap" ] && ulimit -f "$cap"
-      bounded "$seconds" "$@"
-    ) >"${into:-$place/out}" 2>"$place/err"
+    # The process of this question is the one that gets the limit: another one would cost as much as a quick tool.
+    [ -n "$cap" ] && ulimit -f "$cap"
+    bounded "$seconds" "$@" >"${into:-$place.out}" 2>"$place.err"
     status=$?
     printed=
-    if [ -z "$into" ]; then begin_of "$place/out"; printed=$text; fi
-    begin_of "$place/err"; complained=$text
+    if [ -z "$into" ]; then begin_of "$place.out"; printed=$text; fi
+    begin_of "$place.err"; complained=$text
   else
     printed=$(bounded "$seconds" "$@" 2>&1)
     status=$?

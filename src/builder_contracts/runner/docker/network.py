@@ -11,9 +11,8 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -24,6 +23,7 @@ from docker.types import EndpointConfig, IPAMConfig, IPAMPool
 from builder_contracts.facts.model import ConnectionFacts, Seen, Unseen
 from builder_contracts.runner.docker import engine, tls_servers
 from builder_contracts.runner.docker.cleanup import RunLabels
+from builder_contracts.runner.docker.network_plan import ForbiddenHost, NetworkPlan
 from builder_contracts.runner.protocol import StandIn
 
 SERVICES_IMAGE = "builder-contracts/services"
@@ -51,43 +51,6 @@ http {
   server { LISTEN return 200 "stand-in\\n"; }
 }
 """
-
-
-@dataclass(frozen=True)
-class ForbiddenHost:
-    """A host of the environment that jobs must not reach."""
-
-    name: str
-    address: str
-    port: int
-
-    @property
-    def ipv6(self) -> bool:
-        return ":" in self.address
-
-
-@dataclass(frozen=True)
-class NetworkPlan:
-    """The hosts of an environment: named hosts with their ports, and forbidden hosts."""
-
-    name: str
-    hosts: Mapping[str, tuple[int, ...]]
-    forbidden: tuple[ForbiddenHost, ...]
-
-    @classmethod
-    def from_document(cls, data: Mapping[str, Any]) -> NetworkPlan:
-        """Read an environment file that the schema has accepted."""
-        return cls(
-            data["metadata"]["name"],
-            {host: tuple(value["ports"]) for host, value in data.get("hosts", {}).items()},
-            tuple(
-                ForbiddenHost(name, value["address"], value["port"])
-                for name, value in data.get("forbidden", {}).items()
-            ),
-        )
-
-
-EMPTY = NetworkPlan("none", {}, ())
 
 
 class RunNetwork:
