@@ -190,10 +190,10 @@ DEFECTS = [
         "tools-that-end-well-without-work",
         "tinyland-docker",
         "RUN printf '#!/bin/sh\\n/usr/bin/${0##*/} --version\\n' >/usr/local/bin/flex && chmod 0755 /usr/local/bin/flex"
-        " && cp /usr/local/bin/flex /usr/local/bin/bison && cp /usr/local/bin/flex /usr/local/bin/rsync"
+        " && for tool in bison rsync ccache kmod pahole; do cp /usr/local/bin/flex /usr/local/bin/$tool; done"
         ' && printf \'#!/bin/sh\\n[ "$1" = --version ] && exec /usr/bin/xz --version\\nexec gzip "$@"\\n\''
         " >/usr/local/bin/xz && chmod 0755 /usr/local/bin/xz\nENV MAKEFLAGS=-i",
-        ("toolchain/flex", "toolchain/bison", "toolchain/rsync", "toolchain/xz", "toolchain/make"),
+        tuple(f"toolchain/{name}" for name in "flex bison rsync ccache kmod pahole xz make".split()),
         "printed '', not 'a piece of work'",
     ),
     Defect(

@@ -49,7 +49,7 @@ identity: {shell: /bin/sh}
 toolchain:
   jq: present
   nix: {version: ">=2", features: {flakes: [eval, ""]}, work: {arguments: [eval, "1"], stdin: x}}
-  pahole: {version: ">=1", version_command: [-V]}
+  sccache: {version: ">=1", version_command: [-V]}
 filesystem: {/dev/null: present, /tmp: {mode: "1777"}}
 isolation: {docker_daemon: absent, devices: {/dev/null: present}}
 network: {resolve: [a.example], reach: ["a.example:80"], deny: [metadata]}
@@ -64,7 +64,7 @@ network: {resolve: [a.example], reach: ["a.example:80"], deny: [metadata]}
             ["tool", "nix", "--version"],
             ["work", "nix", "20", "step", "", "x", "", "2", "eval", "1"],
             ["feature", "nix", "flakes", "eval", ""],
-            ["tool", "pahole", "-V"],
+            ["tool", "sccache", "-V"],
             ["path", "/dev/null"],
             ["path", "/tmp"],
             ["resolve", "a.example"],
