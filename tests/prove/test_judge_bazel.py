@@ -344,6 +344,26 @@ def test_fact_table(changes: dict[str, object], expected: dict[str, Outcome], pr
     assert not_kept(bazel(protocol, **changes)) == expected
 
 
+@pytest.mark.parametrize(
+    "warning",
+    [
+        "UNAVAILABLE: io",
+        "UnknownHostException: cache",
+        "Connection refused",
+        "DEADLINE_EXCEEDED: 20s",
+        "500 Internal Error",
+    ],
+)
+def test_each_way_of_no_answer_is_unproven(warning: str) -> None:
+    run = dataclasses.replace(HIT, warnings=(f"WARNING: {warning}",))
+    assert not_kept(with_run("environment", run)) == {"environment": UNPROVEN}
+
+
+def test_server_that_answers_500_is_failing() -> None:
+    lines = {"http": (*LINES["http"]["hit"], http_line("GET", "/ac/a1", 500))}
+    assert not_kept(with_lines("environment", lines, "http")) == {"environment": UNPROVEN}
+
+
 def test_corrupted_blob_that_nothing_makes_is_named() -> None:
     served = {**LINES["http"], "lied-to": (*LINES["http"]["hit"], http_line("GET", "/cas/other", 200))}
     record = bazel(corrupted="other", served=served)
