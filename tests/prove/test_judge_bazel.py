@@ -667,6 +667,7 @@ def test_logs_are_read_as_bazel_writes_them() -> None:
     ).encode()  # fmt: skip
     first, second = parse_spawns(log + b"\n" + log)
     assert first == second
+    assert first.cacheable
     assert (first.hit, first.digest, first.size, first.outputs) == (True, "ab", 148, {"out": "cd"})
     events = b'{"id":{}}\n{"buildMetrics":{"actionSummary":{"runnerCount":[{"name":"total","count":3}]}}}\n'
     assert parse_runner_count(events) == {"total": 3}
