@@ -16,7 +16,9 @@ from builder_contracts.prove.bazel.judge import judge
 from builder_contracts.prove.bazel.log import (
     REMOTE_HIT,
     Spawn,
+    parse_option,
     parse_runner_count,
+    parse_settings,
     parse_spawns,
     parse_warnings,
 )
@@ -726,3 +728,20 @@ ERROR: build failed
 @given(st.text())
 def test_any_text_has_its_warnings(text: str) -> None:
     assert all(line.startswith(("WARNING", "ERROR")) for line in parse_warnings(text))
+
+
+def test_plain_build_without_a_lookup_leaves_the_forced_one() -> None:
+    record = bazel(runs={**bazel().runs, "plain cold": bazel().runs["cold"]})
+    assert judge("upload", record)[0].outcome is Outcome.KEPT
+
+
+def test_warning_about_java_explains_no_build() -> None:
+    run = dataclasses.replace(MISS, warnings=("WARNING: host_javabase is old", "WARNING: the cause"))
+    assert judge("forced-upload", with_run("miss", run))[1][0] == "client: WARNING: the cause"
+
+
+def test_options_are_read_in_each_spelling() -> None:
+    accept = {"remote_accept_cached"}
+    assert parse_option("--noremote_accept_cached", accept) == ("remote_accept_cached", "false")
+    assert parse_option("words", accept) == ("words", "")
+    assert parse_settings("  'test' options: --of_no_file=1") == ()

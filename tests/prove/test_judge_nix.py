@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from builder_contracts.contract.promises.caches import NIX
 from builder_contracts.prove.access_log import AccessLogLine
+from builder_contracts.prove.class_settings import ClassSetting
 from builder_contracts.prove.nix.judge import judge
 from builder_contracts.prove.nix.log import NixLog, parse
 from builder_contracts.prove.nix.record import NixRecord, NixRun
@@ -457,3 +458,54 @@ def test_log_of_other_forms_is_read_as_far_as_it_goes() -> None:
 @nix {"action":"msg","level":1,"msg":"kept"}
 """
     assert parse(raw) == NixLog(builds=("?",), messages=("warning: plain words", "", "kept"))
+
+
+FETCHED, PLAIN = nix().attempts["good"], "plain good"
+
+
+def test_plain_substitution_has_lines_of_its_own() -> None:
+    """The client says that it fetched, and the server logged nothing of it."""
+    record = nix(attempts={**nix().attempts, PLAIN: FETCHED}, served={**nix().served, PLAIN: ()})
+    assert not_kept(record) == {"substituted": Outcome.BROKEN}
+
+
+def test_plain_fetch_from_a_failing_server_blames_no_setting() -> None:
+    failed = AccessLogLine("anonymous", "10.0.0.2", "GET", "/main/aaaa.narinfo", 500)
+    record = nix(
+        attempts={**nix().attempts, PLAIN: NixRun(1, NixLog(messages=("error: x",)))},
+        served={**nix().served, PLAIN: (failed,)},
+        settings=(ClassSetting("substitute = false", "/etc/nix/nix.conf"),),
+    )
+    assert "nix.conf" not in judge("substituted", record)[0].cause
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        nix(key="main-1:k:ey"),
+        deployed_nix(server_key="main-1:key"),
+        deployed_nix(urls={name: f"{url}/" for name, url in deployed_nix().urls.items() if name != "unsigned"} | {"unsigned": deployed_nix().urls["unsigned"]}),
+    ],
+    ids=["colon in the key", "key of the server alone", "slash at the end of bad caches"],
+)  # fmt: skip
+def test_nix_cache_of_another_form_is_kept(record: NixRecord) -> None:
+    assert not_kept(record) == {}
+
+
+def test_source_is_compared_without_a_slash_at_the_end() -> None:
+    record = deployed_nix(url=f"{deployed_nix().url}/")
+    assert judge("source", record)[0].outcome is Outcome.KEPT
+
+
+def test_requests_to_a_neighbour_of_a_bad_cache_do_not_count() -> None:
+    urls = {name: url.replace("example/", "example/of/") for name, url in nix().urls.items()}
+    neighbour = AccessLogLine("anonymous", "10.0.0.2", "GET", "/of/other/aaaa.narinfo", 200)
+    record = nix(urls={**urls, "good": nix().url}, served={**nix().served, "wrong-key": (neighbour,)})
+    assert judge("wrong-key", record)[0].outcome is Outcome.UNPROVEN
+
+
+def test_path_that_was_not_substituted_says_why() -> None:
+    silent = judge("substituted", with_attempt("good", NixRun(1, NixLog())))[0].observation
+    assert silent.endswith("status 1, no substitution of the path in the log")
+    loud = with_attempt("good", NixRun(1, NixLog(messages=("error: no space",))))
+    assert judge("substituted", loud)[0].observation.endswith("was not substituted: error: no space")
