@@ -16,7 +16,9 @@ from builder_contracts.prove.bazel.judge import judge
 from builder_contracts.prove.bazel.log import (
     REMOTE_HIT,
     Spawn,
+    parse_option,
     parse_runner_count,
+    parse_settings,
     parse_spawns,
     parse_warnings,
 )
@@ -344,6 +346,26 @@ def test_fact_table(changes: dict[str, object], expected: dict[str, Outcome], pr
     assert not_kept(bazel(protocol, **changes)) == expected
 
 
+@pytest.mark.parametrize(
+    "warning",
+    [
+        "UNAVAILABLE: io",
+        "UnknownHostException: cache",
+        "Connection refused",
+        "DEADLINE_EXCEEDED: 20s",
+        "500 Internal Error",
+    ],
+)
+def test_each_way_of_no_answer_is_unproven(warning: str) -> None:
+    run = dataclasses.replace(HIT, warnings=(f"WARNING: {warning}",))
+    assert not_kept(with_run("environment", run)) == {"environment": UNPROVEN}
+
+
+def test_server_that_answers_500_is_failing() -> None:
+    lines = {"http": (*LINES["http"]["hit"], http_line("GET", "/ac/a1", 500))}
+    assert not_kept(with_lines("environment", lines, "http")) == {"environment": UNPROVEN}
+
+
 def test_corrupted_blob_that_nothing_makes_is_named() -> None:
     served = {**LINES["http"], "lied-to": (*LINES["http"]["hit"], http_line("GET", "/cas/other", 200))}
     record = bazel(corrupted="other", served=served)
@@ -647,6 +669,7 @@ def test_logs_are_read_as_bazel_writes_them() -> None:
     ).encode()  # fmt: skip
     first, second = parse_spawns(log + b"\n" + log)
     assert first == second
+    assert first.cacheable
     assert (first.hit, first.digest, first.size, first.outputs) == (True, "ab", 148, {"out": "cd"})
     events = b'{"id":{}}\n{"buildMetrics":{"actionSummary":{"runnerCount":[{"name":"total","count":3}]}}}\n'
     assert parse_runner_count(events) == {"total": 3}
@@ -705,3 +728,20 @@ ERROR: build failed
 @given(st.text())
 def test_any_text_has_its_warnings(text: str) -> None:
     assert all(line.startswith(("WARNING", "ERROR")) for line in parse_warnings(text))
+
+
+def test_plain_build_without_a_lookup_leaves_the_forced_one() -> None:
+    record = bazel(runs={**bazel().runs, "plain cold": bazel().runs["cold"]})
+    assert judge("upload", record)[0].outcome is Outcome.KEPT
+
+
+def test_warning_about_java_explains_no_build() -> None:
+    run = dataclasses.replace(MISS, warnings=("WARNING: host_javabase is old", "WARNING: the cause"))
+    assert judge("forced-upload", with_run("miss", run))[1][0] == "client: WARNING: the cause"
+
+
+def test_options_are_read_in_each_spelling() -> None:
+    accept = {"remote_accept_cached"}
+    assert parse_option("--noremote_accept_cached", accept) == ("remote_accept_cached", "false")
+    assert parse_option("words", accept) == ("words", "")
+    assert parse_settings("  'test' options: --of_no_file=1") == ()

@@ -124,3 +124,9 @@ def test_witnesses_are_the_replies_of_the_clause() -> None:
     client, server = judge(RACE, http_state())[1]
     assert client == "client: race 200"
     assert server.startswith("server: 25 replies; written data removed")
+
+
+def test_step_that_was_not_tried_is_named() -> None:
+    record = dataclasses.replace(without("second-lock"), no_reader=None)
+    finding = judge(LOCK, record)[0]
+    assert (finding.outcome, "LOST second-lock was not tried" in finding.observation) == (UNPROVEN, True)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from builder_contracts.contract.promises.caches import NIX
 from builder_contracts.prove.access_log import AccessLogLine
+from builder_contracts.prove.class_settings import ClassSetting
 from builder_contracts.prove.nix.judge import judge
 from builder_contracts.prove.nix.log import NixLog, parse
 from builder_contracts.prove.nix.record import NixRecord, NixRun
@@ -348,3 +349,163 @@ def test_recorded_log_of_a_bad_directory_is_judged() -> None:
     assert not_kept(with_deployed_attempt("unsigned", run)) == {}
     other = NixRun(1, parse(raw.replace(url, URL).encode()))
     assert not_kept(with_deployed_attempt("unsigned", other)) == {"unsigned": Outcome.UNPROVEN}
+
+
+def test_no_canary_makes_the_clauses_unprovable_here() -> None:
+    assert {judge(show, None)[0].provable_here for show in NIX} == {False}
+    assert {judge(show, Unavailable("gone"))[0].provable_here for show in NIX} == {True}
+
+
+def with_slashes(run: NixRun) -> NixRun:
+    log = dataclasses.replace(
+        run.log,
+        substitutes=tuple((path, f"{url}/") for path, url in run.log.substitutes),
+        queries=tuple((path, f"{url}/") for path, url in run.log.queries),
+    )
+    return dataclasses.replace(run, log=log)
+
+
+@pytest.mark.parametrize("record", [nix(), deployed_nix()], ids=["run", "deployed"])
+def test_slash_at_the_end_of_a_cache_changes_nothing(record: NixRecord) -> None:
+    attempts = {name: with_slashes(run) for name, run in record.attempts.items()}
+    assert not_kept(dataclasses.replace(record, attempts=attempts)) == {}
+
+
+def test_cache_in_a_deeper_folder_is_judged_alike() -> None:
+    """By its whole path, whatever the names in it."""
+    record = nix()
+    urls = {name: url.replace("example/", "example/of/all/") for name, url in record.urls.items()}
+    served = {
+        name: tuple(dataclasses.replace(line, uri=f"/of/all{line.uri}") for line in lines)
+        for name, lines in record.served.items()
+    }
+    url, path = urls["good"], "/nix/store/aaaa-a-report"
+    attempts = {
+        name: dataclasses.replace(
+            run,
+            log=dataclasses.replace(
+                run.log,
+                substitutes=tuple(
+                    (path if fetched.endswith("report") else fetched, url)
+                    for fetched, _ in run.log.substitutes
+                ),
+            ),
+        )
+        for name, run in record.attempts.items()
+    }
+    deeper = nix(url=url, urls=urls, served=served, attempts=attempts, path=path, closure=(path,))
+    assert not_kept(deeper) == {}
+
+
+def test_unsigned_path_from_a_cache_with_a_slash_is_noticed() -> None:
+    log = NixLog(((nix().path, f"{nix().urls['unsigned']}/"),))
+    assert not_kept(with_attempt("recovery", NixRun(0, log))) == {"recovery": Outcome.BROKEN}
+    assert "accepted" in judge("recovery", with_attempt("recovery", NixRun(0, log)))[0].observation
+
+
+NIX_WITNESSES = {
+    "substituted": (
+        "client: Nix logged 2 substitutions (type 108) and 0 builds (type 105)",
+        "server: 1 x narinfo and 1 x nar to 10.0.0.2",
+    ),
+    "source": (
+        "client: the substitution names http://cache.example/main",
+        "server: /main/aaaa.narinfo, /main/nar/1.nar.xz to 10.0.0.2",
+    ),
+    "key": (
+        "client: path-info has ultimate=False, signatures by main-1; verify with the key: 0, with another: 2",
+        "server: 1 x narinfo to 10.0.0.2",
+    ),
+    "recovery": (
+        "client: status 0, from http://cache.example/main",
+        "server: 1 requests by this runner to the bad cache, 2 to the good one",
+    ),
+}
+
+
+@pytest.mark.parametrize("show", NIX_WITNESSES)
+def test_witnesses_of_a_nix_clause(show: str) -> None:
+    assert judge(show, nix())[1] == NIX_WITNESSES[show]
+
+
+def test_kept_nix_clauses_name_their_evidence() -> None:
+    assert "and 1 dependencies substituted, nothing built" in judge("substituted", nix())[0].observation
+    assert "as its log confirms" in judge("source", nix())[0].observation
+    assert "as reported by Nix" in judge("source", deployed_nix())[0].observation
+    assert judge("counterfactual", deployed_nix())[1][1].startswith("client: Nix logs: ")
+
+
+def test_key_that_is_not_there_is_named() -> None:
+    info = {"ultimate": False, "signatures": [], "narHash": "sha256-x"}
+    finding, witnesses = judge("key", nix(info=info))
+    assert finding.observation == "signed by nobody, not by main-1"
+    assert "signatures by nobody" in witnesses[0]
+    other = judge("key", nix(info={**info, "signatures": ["other-1:with:colon"]}))[0]
+    assert other.observation == "signed by other-1, not by main-1"
+    wrong = judge("key", nix(info={**info, "signatures": ["main-1:sig"], "narHash": "sha256-y"}))[0]
+    assert wrong.observation == "NAR hash is sha256-y, expected sha256-x"
+
+
+def test_log_of_other_forms_is_read_as_far_as_it_goes() -> None:
+    raw = b"""warning: plain words
+
+@nix {
+@nix [1]
+@nix {"action":"start","type":105,"fields":"x"}
+@nix {"action":"start","type":105}
+@nix {"action":"msg","level":2,"msg":"chatter"}
+@nix {"action":"msg","level":1}
+@nix {"action":"msg","level":1,"msg":"kept"}
+"""
+    assert parse(raw) == NixLog(builds=("?",), messages=("warning: plain words", "", "kept"))
+
+
+FETCHED, PLAIN = nix().attempts["good"], "plain good"
+
+
+def test_plain_substitution_has_lines_of_its_own() -> None:
+    """The client says that it fetched, and the server logged nothing of it."""
+    record = nix(attempts={**nix().attempts, PLAIN: FETCHED}, served={**nix().served, PLAIN: ()})
+    assert not_kept(record) == {"substituted": Outcome.BROKEN}
+
+
+def test_plain_fetch_from_a_failing_server_blames_no_setting() -> None:
+    failed = AccessLogLine("anonymous", "10.0.0.2", "GET", "/main/aaaa.narinfo", 500)
+    record = nix(
+        attempts={**nix().attempts, PLAIN: NixRun(1, NixLog(messages=("error: x",)))},
+        served={**nix().served, PLAIN: (failed,)},
+        settings=(ClassSetting("substitute = false", "/etc/nix/nix.conf"),),
+    )
+    assert "nix.conf" not in judge("substituted", record)[0].cause
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        nix(key="main-1:k:ey"),
+        deployed_nix(server_key="main-1:key"),
+        deployed_nix(urls={name: f"{url}/" for name, url in deployed_nix().urls.items() if name != "unsigned"} | {"unsigned": deployed_nix().urls["unsigned"]}),
+    ],
+    ids=["colon in the key", "key of the server alone", "slash at the end of bad caches"],
+)  # fmt: skip
+def test_nix_cache_of_another_form_is_kept(record: NixRecord) -> None:
+    assert not_kept(record) == {}
+
+
+def test_source_is_compared_without_a_slash_at_the_end() -> None:
+    record = deployed_nix(url=f"{deployed_nix().url}/")
+    assert judge("source", record)[0].outcome is Outcome.KEPT
+
+
+def test_requests_to_a_neighbour_of_a_bad_cache_do_not_count() -> None:
+    urls = {name: url.replace("example/", "example/of/") for name, url in nix().urls.items()}
+    neighbour = AccessLogLine("anonymous", "10.0.0.2", "GET", "/of/other/aaaa.narinfo", 200)
+    record = nix(urls={**urls, "good": nix().url}, served={**nix().served, "wrong-key": (neighbour,)})
+    assert judge("wrong-key", record)[0].outcome is Outcome.UNPROVEN
+
+
+def test_path_that_was_not_substituted_says_why() -> None:
+    silent = judge("substituted", with_attempt("good", NixRun(1, NixLog())))[0].observation
+    assert silent.endswith("status 1, no substitution of the path in the log")
+    loud = with_attempt("good", NixRun(1, NixLog(messages=("error: no space",))))
+    assert judge("substituted", loud)[0].observation.endswith("was not substituted: error: no space")

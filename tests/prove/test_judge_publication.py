@@ -247,3 +247,39 @@ def test_any_attempt_gets_an_assessment(attempt: PublishAttempt, identity: str) 
     assert len(witnesses) == 2
     if finding.outcome is Outcome.KEPT and identity != "writer":
         assert attempt.lookups.get("put", ABSENT).present is False
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_reads_in_the_log_are_no_accepted_writes(method: str) -> None:
+    read = dataclasses.replace(HTTP_ACCEPTED, method=method)
+    assert outcome("writer", allowed(requests=(read,))) is Outcome.BROKEN
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_each_accepting_status_in_the_log_counts(status: int) -> None:
+    accepted = dataclasses.replace(HTTP_ACCEPTED, status=status)
+    assert outcome("writer", allowed(requests=(accepted,))) is Outcome.KEPT
+    assert outcome("reader", rejected(requests=(accepted,))) is Outcome.BROKEN
+
+
+def test_evidence_of_a_writer_names_each_operation() -> None:
+    more = allowed(answers={"put": "201", "multipart": "200"})
+    assert (
+        judge("writer", more)[0].observation
+        == "put written and read back by another identity; multipart accepted"
+    )
+    exact = allowed(
+        answers={"put": "201", "wrong hash": "400"},
+        lookups={"put": PRESENT, "wrong hash": ABSENT},
+        refusals={"wrong hash": ("400",)},
+    )
+    assert judge("writer", exact)[0].observation.endswith("another identity; wrong hash rejected")
+    assert judge("writer", allowed(leftovers="written data removed"))[1][1].endswith("; written data removed")
+
+
+def test_read_that_is_not_rejected_has_its_own_cause() -> None:
+    attempt = rejected(
+        answers={"read": "200", "put": "403"}, refusals={"read": ("401",)}, lookups={"put": ABSENT}
+    )
+    assert "lets anybody read it" in judge("reader", attempt)[0].cause
+    assert "lets this identity write" in judge("reader", rejected(answers={"put": "201"}))[0].cause

@@ -9,7 +9,7 @@ import pytest
 from builder_contracts.prove.secrets.judge import judge
 from builder_contracts.prove.secrets.record import Leak, Scan
 from builder_contracts.prove.unavailable import Unavailable
-from builder_contracts.verdict import Outcome
+from builder_contracts.verdict import Outcome, as_json
 
 CLEAN = Scan(items=3, bytes=100, leaks=(), secrets=3, places=2)
 TABLE: dict[str, tuple[Scan | Unavailable | None, Outcome, str]] = {
@@ -45,3 +45,17 @@ def test_secrets_table(row: str) -> None:
 
 def test_unavailable_search_is_skipped_for_good() -> None:
     assert not judge(Unavailable("search off", provable_here=False))[0].provable_here
+
+
+def test_search_that_found_nothing_says_how_much_it_saw() -> None:
+    finding, (_, control) = judge(CLEAN)
+    assert (finding.checked, finding.total, finding.observed) == (CLEAN.items, CLEAN.items, as_json(CLEAN))
+    assert control.endswith("was found in each")
+
+
+def test_leak_says_what_to_do_and_what_the_search_missed() -> None:
+    leaky = dataclasses.replace(CLEAN, leaks=(Leak("log", "plain"),), missed=("registry",))
+    finding, (_, control) = judge(leaky)
+    assert (finding.checked, finding.total, finding.observed) == (leaky.items, leaky.items, as_json(leaky))
+    assert (finding.cause, finding.fix.startswith("revoke the secret")) == ("", True)
+    assert control.endswith("was missed in registry")

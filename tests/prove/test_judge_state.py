@@ -144,3 +144,26 @@ def test_no_record_is_unproven(record: Unavailable | None) -> None:
 def test_unknown_clause_is_an_error() -> None:
     with pytest.raises(NotImplementedError, match="no judge for the state proof lock"):
         judge("lock", GOOD)
+
+
+@pytest.mark.parametrize(
+    ("record", "show", "observed"),
+    [
+        (state(read_lock=LOST), LOCK, "did not respond: timed out"),
+        (state(lock=LOST), READER, "did not respond: timed out"),
+        (state(lock=LOST), UNLOCK, "did not respond: timed out"),
+        (state(read_state=LOST), OLD, "did not respond: timed out"),
+        (state(reader_lock=UNKNOWN), READER, "shows nothing: InvalidAccessKeyId 403"),
+        (state(unlock_by_other=UNKNOWN), UNLOCK, "shows nothing: InvalidAccessKeyId 403"),
+    ],
+)
+def test_cause_of_an_unproven_state_is_named(record: StateRecord, show: str, observed: str) -> None:
+    assert observed in judge(show, record)[0].observation
+
+
+def test_witnesses_of_a_state_name_replies_and_leftovers() -> None:
+    assert judge(LOCK, GOOD)[1][1] == "server: the lock reads 'held by the first'"
+    left = dataclasses.replace(GOOD, leftovers="written data removed")
+    assert judge(LOCK, left)[1][1].endswith("; written data removed")
+    assert judge(RACE, state(race=LOST))[1][0] == "client: 0 puts at once: LOST timed out"
+    assert judge(RACE, GOOD)[1][0].endswith("at once: PreconditionFailed OK ConditionalRequestConflict")

@@ -344,3 +344,10 @@ def test_plain_publication_table(changes: dict[str, object], outcome: Outcome, c
 )  # fmt: skip
 def test_client_configuration_names_helpers(content: str, expected: dict[str, str] | None) -> None:
     assert credential_helpers(content, "registry.example") == expected
+
+
+def test_fix_depends_on_whether_a_setting_explains_it() -> None:
+    setting = ClassSetting("substitute = false", "/etc/nix/nix.conf")
+    fixes = [judge_plain(broken("no", ""), kept("yes"), known).fix for known in ([setting], [])]
+    assert fixes[0].startswith("correct these settings")
+    assert fixes[1].startswith("compare the class's configuration")
