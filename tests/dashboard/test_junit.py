@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-import time
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable
@@ -495,8 +494,6 @@ class Endless:
 def test_a_hundred_megabytes_in_one_token_are_refused_after_one(head: bytes) -> None:
     stream = Endless(head, 100 << 20)
     tracemalloc.start()
-    started = time.monotonic()
-
     with pytest.raises(InputError, match="exceeds 1024 KiB"):
         junit_reader.read(stream, "big.xml")
 
@@ -504,8 +501,6 @@ def test_a_hundred_megabytes_in_one_token_are_refused_after_one(head: bytes) -> 
     tracemalloc.stop()
     assert stream.taken < 4 << 20
     assert peak < 16 << 20
-    # Generous: a quadratic reader would take minutes.
-    assert time.monotonic() - started < 20
 
 
 def test_long_output_of_a_test_is_passed_over_without_being_kept() -> None:

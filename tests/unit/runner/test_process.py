@@ -68,9 +68,9 @@ def test_a_long_output_is_complete() -> None:
 
 
 def test_deadline_ends_whole_group_and_keeps_its_output() -> None:
-    begun = time.monotonic()
-    done = process.run(["/bin/sh", "-c", "sleep 1000 & echo $!; wait"], deadline=0.5)
-    assert time.monotonic() - begun < 10
+    """Who was waited for instead would say so, which is no number."""
+    survivor = "(sleep 20; echo survived) & echo $!; wait"
+    done = process.run(["/bin/sh", "-c", survivor], deadline=0.5)
     assert done.status is None
     assert done.ended == "/bin/sh did not exit within 0.5 s"
     assert ends(int(done.stdout))
@@ -78,19 +78,17 @@ def test_deadline_ends_whole_group_and_keeps_its_output() -> None:
 
 def test_a_child_in_a_group_of_its_own_is_ended_as_well() -> None:
     """timeout(1), which the probe runs tools under, makes such a group."""
-    begun = time.monotonic()
-    done = process.run(["/bin/sh", "-c", "echo $$; timeout 30 sh -c 'echo $$; exec sleep 1000'"], deadline=1)
-    assert time.monotonic() - begun < 10
+    survivor = "echo $$; timeout 30 sh -c 'echo $$; sleep 20; echo survived'"
+    done = process.run(["/bin/sh", "-c", survivor], deadline=1)
     assert done.status is None
     for pid in done.stdout.split():
         assert ends(int(pid))
 
 
 def test_child_that_left_the_session_is_not_waited_for() -> None:
-    begun = time.monotonic()
     done = process.run(["/bin/sh", "-c", "setsid sh -c 'echo $$; exec sleep 60' & wait"], deadline=0.5)
-    assert time.monotonic() - begun < 20
     assert done.ended
+    # Still there: this fails for a process that has ended.
     os.kill(int(done.stdout), signal.SIGKILL)
 
 
