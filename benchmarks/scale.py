@@ -1,8 +1,8 @@
 """What starting costs: the contracts of this repository collected, beside a pytest that collects nothing, and how it
-grows with 300 generated contracts of 100 clauses, and fractions of them.
+grows with 300 generated contracts of 100 clauses, and fractions of them: collected, and judged on saved facts.
 
-Each is a whole `pytest --collect-only`, process start included. Growth is linear when each further contract takes
-the same time.
+Each is a whole `pytest --collect-only` or `check --facts`, process start included. Growth is linear when each further
+contract takes the same time. The facts are of this machine, observed once; the contracts ask for the same.
 
     .venv/bin/python benchmarks/scale.py [--rounds 3] [--json FILE]
 """
@@ -61,6 +61,37 @@ def generated(folder: Path, names: list[str]) -> float:
     return collect(folder, [*plain, *names], f"{len(names) * CLAUSES} tests collected")
 
 
+def judged(folder: Path, names: list[str]) -> float:
+    """Seconds of a check of these contracts on facts that are saved."""
+    begun = time.perf_counter()
+    done = ours(folder, "check", "--facts", "facts", *names)
+    seconds = time.perf_counter() - begun
+    # The tools of the contracts are on no machine: all of them are broken, and judged.
+    if done.returncode != 1 or f"class-{len(names) - 1}" not in done.stdout:
+        raise SystemExit(f"not everything was judged:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return seconds
+
+
+def ours(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "builder_contracts", *arguments]
+    return subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+
+
+def observe(folder: Path, names: list[str]) -> None:
+    """Save the facts of this machine for every class."""
+    ours(folder, "facts", "--contracts", names[0], "--runner", "local", "-o", "facts.json")
+    (folder / "facts").mkdir()
+    for name in names:
+        (folder / "facts" / Path(name).with_suffix(".json")).hardlink_to(folder / "facts.json")
+
+
+def report_growth(what: str, medians: dict[int, float]) -> None:
+    smallest = medians[SIZES[0]]
+    for size, seconds in medians.items():
+        each = f"{(seconds - smallest) / (size - 1) * 1000:.1f} ms for each further one" if size > 1 else ""
+        print(f"  {size:4} contracts {what}  {seconds:6.2f} s  {each}")
+
+
 def report_start(folder: Path, rounds: int) -> dict[str, float]:
     """The three contracts of this repository, as `pytest -m contract --collect-only` in a checkout."""
     seconds: dict[str, list[float]] = {"three contracts": [], "pytest alone": []}
@@ -88,15 +119,17 @@ def main() -> None:
         names = [f"class-{number}.yaml" for number in range(max(SIZES))]
         for number, name in enumerate(names):
             (folder / name).write_text(contract(number))
+        observe(folder, names)
         medians = {
-            size: statistics.median(generated(folder, names[:size]) for _ in range(arguments.rounds))
-            for size in SIZES
+            what: {
+                size: statistics.median(way(folder, names[:size]) for _ in range(arguments.rounds))
+                for size in SIZES
+            }
+            for what, way in (("collected", generated), ("judged", judged))
         }
-    smallest = medians[SIZES[0]]
     print(f"{CLAUSES} clauses a contract, median of {arguments.rounds} rounds, process start included")
-    for size, seconds in medians.items():
-        each = f"{(seconds - smallest) / (size - 1) * 1000:.1f} ms for each further one" if size > 1 else ""
-        print(f"  {size:4} contracts  {seconds:6.2f} s  {each}")
+    for what, seconds in medians.items():
+        report_growth(what, seconds)
     if arguments.json:
         arguments.json.write_text(
             json.dumps({"start": start, "clauses": CLAUSES, "seconds": medians}, indent=2) + "\n"

@@ -36,10 +36,10 @@ class BuilderContractsError(Exception):
 
 def printable(text: str) -> str:
     """The text on one line, without secrets and without what a terminal would act on: an input or a runner can say anything."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode()
-        for char in _redact(text).rstrip()
-    )
+    line = _redact(text).rstrip()
+    if line.isprintable():
+        return line
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
 
 
 def _redact(text: str) -> str:
