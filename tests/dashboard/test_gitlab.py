@@ -227,8 +227,9 @@ def test_roles_and_credentials_reach_the_proofs_alone(
     }
     assert all("GITLAB_TOKEN" not in spy.start(part).environment for part in PARTS)
 
-    run("check", workspace)
+    run("check", workspace, strict="true")
     assert seen(spy) == dict.fromkeys(PARTS, ([], set()))
+    assert spy.start("quick").environment["BUILDER_CONTRACTS_STRICT"] == "true"
 
     run("images", workspace)
     assert seen(spy) == dict.fromkeys(PARTS, ([], set()))
@@ -259,12 +260,14 @@ def test_gitlab_credential_names_are_those_of_tinyland() -> None:
 @pytest.mark.slow
 def test_its_jobs_really_check_and_report(workspace: Path) -> None:
     check = run("check", workspace)
+    counts = (workspace / "contracts.env").read_text()
     # No engine answers at the service's address here: its clauses are unproven, and reported as such.
     images = run("images", workspace)
     dashboard = run("dashboard", workspace)
     pages = run("pages", workspace)
 
     assert check.returncode == 1, check.stdout
+    assert "CONTRACTS_TINY_BROKEN=1\n" in counts
     assert sorted(path.name for path in (workspace / "reports" / "tiny").iterdir()) == ["quick", "quick.xml"]
     assert images.returncode == 1
     assert "cannot reach a Docker Engine" in images.stdout
