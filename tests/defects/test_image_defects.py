@@ -474,6 +474,7 @@ def test_forged_shell_keeps_nothing_the_kernel_disproves(
 
     assert seen.broken == {
         "identity/uid",
+        "identity/home",
         "identity/not-root",
         "toolchain/git",
         "toolchain/gzip",
@@ -483,9 +484,8 @@ def test_forged_shell_keeps_nothing_the_kernel_disproves(
         "filesystem/nix",
     }
     assert seen.verdicts["identity/uid"].witnesses == ("probe: uid 1001", "kernel: uid 0")
-    # The kernel does not say who root is here, and knows of another PATH and of a root that may write. Without
-    # an entry of root, the home is that of nobody.
-    assert seen.unproven == {"identity/user", "identity/home", "environment/PATH", "filesystem/bin"}
+    # The kernel does not say who root is here, and knows of another PATH and of a root that may write.
+    assert seen.unproven == {"identity/user", "environment/PATH", "filesystem/bin"}
     assert "the witnesses disagree" in seen.verdicts["identity/user"].observation
     # The rest is true, or the contract promises nothing that another than the shell could know.
     assert seen.ids(Outcome.KEPT) == {

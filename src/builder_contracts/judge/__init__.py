@@ -71,11 +71,6 @@ from builder_contracts.verdict import Assessment, Json, Origin, Outcome, Rung, V
 
 
 def find(promise: Promise, facts: Facts) -> Assessment:
-    """The assessment by the judge of the kind, unless a missing entry of the user explains it."""
-    return user_entry.without_consequences(promise, facts, _judged(promise, facts))
-
-
-def _judged(promise: Promise, facts: Facts) -> Assessment:
     """Ask the judge of the promise's kind. A kind without a judge does not type-check."""
     if isinstance(promise, Declaration):
         return declarations.judge(promise)
@@ -136,7 +131,10 @@ def assess(promise: Promise, facts: Facts) -> WeighedAssessment:
     if isinstance(facts.outside, Facts):
         # Only the inside shows what steps see, and it counts for both witnesses.
         seen_outside = find(promise, dataclasses.replace(facts.outside, steps=facts.steps))
-    return weigh(promise, find(promise, facts), seen_outside, facts)
+    weighed = weigh(promise, find(promise, facts), seen_outside, facts)
+    # After the witnesses were weighed: one that finds a broken promise must count against one that lies.
+    explained = user_entry.without_consequences(promise, facts, weighed.assessment)
+    return dataclasses.replace(weighed, assessment=explained)
 
 
 def judge(

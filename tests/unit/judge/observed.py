@@ -20,7 +20,7 @@ from builder_contracts.facts.model import (
     Unseen,
     UserFacts,
 )
-from builder_contracts.judge import find
+from builder_contracts.judge import assess
 from builder_contracts.judge.witnesses import value_at
 from builder_contracts.verdict import Assessment, Outcome
 
@@ -67,7 +67,7 @@ class Row:
     """How many were checked, of how many."""
 
     def check(self) -> Assessment:
-        finding = find(self.promise, self.facts)
+        finding = assess(self.promise, self.facts).assessment
         assert finding.outcome is self.outcome, finding
         assert self.observation in finding.observation
         assert self.cause in finding.cause

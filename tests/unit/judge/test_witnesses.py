@@ -15,7 +15,7 @@ from builder_contracts.contract.promises.daemon import DaemonListens, DaemonMtu
 from builder_contracts.contract.promises.declarations import Label
 from builder_contracts.contract.promises.environment import EnvironmentVariable, ForbiddenValue
 from builder_contracts.contract.promises.filesystem import PathState
-from builder_contracts.contract.promises.identity import Gid, Groups, NotRoot, Shell, Uid, User
+from builder_contracts.contract.promises.identity import Gid, Groups, Home, NotRoot, Shell, Uid, User
 from builder_contracts.contract.promises.image import ImageReference
 from builder_contracts.contract.promises.isolation import DockerSocket, Privileged
 from builder_contracts.contract.promises.job import JobStart, StartWay
@@ -62,6 +62,9 @@ def user(uid: int) -> UserFacts:
     return UserFacts(uid, uid, "runner", "/home/runner", home_exists=True, home_writable=True)
 
 
+NOBODY = UserFacts(1001, 0, "", "/", home_exists=True, home_writable=False)
+
+
 def path(mode: int, free: int = 9) -> dict[str, PathFacts]:
     return {"/nix": PathFacts("directory", mode=mode, free=free, owner="runner")}
 
@@ -106,6 +109,9 @@ TEN = ForbiddenValue("ten", re.compile("10"))
             KEPT,
             True,
         ),
+        # The engine's own home of a user without an entry explains itself, and no lie of the inside.
+        (Home("/home/runner"), {"identity": NOBODY}, {"identity": NOBODY}, UNPROVEN, False),
+        (Home("/home/runner"), {"identity": user(1001)}, {"identity": NOBODY}, BROKEN, False),
         # Both keep the promise, and cannot both be right.
         (NotRoot(), {"identity": user(1001)}, {"identity": user(1002)}, UNPROVEN, False),
         (NIX, {"paths": path(0o755)}, {"paths": path(0o755, free=8)}, KEPT, False),
