@@ -24,7 +24,7 @@ def without_consequences(promise: Promise, facts: Facts, assessment: Assessment)
     identity = facts.identity
     if assessment.outcome is not Outcome.BROKEN or isinstance(identity, Unseen):
         return assessment
-    if not isinstance(identity.user, Unseen) and identity.user:
+    if isinstance(identity.user, Unseen) or identity.user:
         return assessment
     match promise:
         case Home() | EnvironmentVariable(name="HOME"):
