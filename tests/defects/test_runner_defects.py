@@ -125,7 +125,7 @@ def test_a_promised_ability_that_is_denied_is_broken(
         ({"cpu_limit": 500}, "resources/cpu-limit", "500m"),
         ({"cpu_limit": None}, "resources/cpu-limit", "no limit is set"),
         ({"cpu_request": None}, "resources/cpu-request", "1024"),
-        ({"memory_request": None}, "resources/memory-request", "no limit is set"),
+        ({"memory_request": None}, "resources/memory-request", "no memory request is set"),
         ({"pids_limit": 64}, "resources/pids-limit", "64"),
     ],
     ids=lambda value: (

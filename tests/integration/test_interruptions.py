@@ -24,7 +24,7 @@ import pytest
 from builder_contracts.errors import ExitCode
 from builder_contracts.runner.docker.cleanup import OWNER, RUN
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("hangup_ends_programs")]
 
 ROOT = Path(__file__).parents[2]
 

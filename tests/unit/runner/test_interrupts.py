@@ -10,6 +10,8 @@ import pytest
 
 from builder_contracts.runner.interrupts import SIGNALS
 
+pytestmark = pytest.mark.usefixtures("hangup_ends_programs")
+
 # Sends itself signals: five before the removal, and five within it.
 PROGRAM = """
 import os, signal, sys
