@@ -40,7 +40,10 @@ PROGRAMS = """
 CHECKS = len(PROGRAMS)
 CLASSES = 3
 # Both ways that are plugins of pytest start it alike, without what neither needs.
-PYTEST = [sys.executable, *"-m pytest -q -c /dev/null -p no:cacheprovider -p no:hypothesispytest".split()]
+PYTEST = [
+    sys.executable,
+    *"-m pytest -q -c /dev/null -p no:cacheprovider -p no:hypothesispytest -p no:anyio".split(),
+]
 # Python tools keep their bytecode, as on a usual machine, also where this one says otherwise.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
