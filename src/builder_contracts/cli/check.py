@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def check(paths: tuple[Path, ...], **values: Any) -> None:
     paint = painter(sys.stdout)
     started = time.monotonic()
     with (
-        Vantages(options, inputs, selection, Progress(_show)) as runs,
+        closing(Vantages(options, inputs, selection, Progress(_show))) as runs,
         open_reports(
             requests, stdout=sys.stdout, stderr=sys.stderr, paint=paint, verbose=options.verbose, sign=sign
         ) as reports,

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Self
 
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import Declaration, ProofPromise, ResourcePromise
@@ -50,12 +49,6 @@ class SavedRun:
         self._selection = [selected for selected in selection if selected.contract.name in facts]
         self._max_age, self._environment = max_age, environment
         self._now = now or datetime.now(UTC)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing was started."""
 
     def close(self) -> Leftovers:
         """Nothing remains of what never was."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from builder_contracts.errors import ExitCode
 from builder_contracts.run.exit_status import exit_code
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Vantages:
-    """Nothing starts before the first verdict is asked for; leaving them removes what they made.
+    """Nothing starts before the first verdict is asked for; closing them removes what they made.
 
     Raises InputError for options that contradict each other, and for facts that cannot be read.
     """
@@ -80,14 +79,6 @@ class Vantages:
     def close(self) -> Leftovers:
         """End what runs and remove everything that was created; what remains."""
         return sum((run.close() for run in self._runs.values()), Leftovers())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def worst_code(judged: Mapping[str, Sequence[Verdict]], *, strict: bool) -> ExitCode:

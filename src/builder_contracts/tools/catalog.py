@@ -88,7 +88,7 @@ _STEP_KEYS = frozenset({"arguments", "program", "stdin", "into"})
 
 def read_tools(folder: Path) -> Mapping[str, KnownTool]:
     """The tools of a folder, one TOML file a tool. Raises InputError for a file that is no tool."""
-    return {path.stem: _read_tool(path) for path in sorted(folder.glob("*.toml"))}
+    return dict(Catalog(folder))
 
 
 def _read_tool(path: Path) -> KnownTool:
