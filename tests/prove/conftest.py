@@ -159,7 +159,8 @@ class Worlds:
         self.sessions.append(session)
         if meanwhile is not None:
             meanwhile(session)
-        session.prefetch(chosen)
+        for contract, clauses in chosen.values():
+            session.start(contract, clauses)
         return Proved(
             {
                 clause.id: session.verdict(clause, contract, clauses)

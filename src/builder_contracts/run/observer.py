@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -61,11 +61,6 @@ class Observer:
         self._lock = threading.Lock()
         self._engine: EngineObserver | EngineError | None = None
         self._cluster: ClusterObserver | None = None
-
-    def prefetch(self, contracts: Iterable[Contract]) -> None:
-        """Start to observe these classes in parallel."""
-        for contract in contracts:
-            self.start(contract)
 
     def start(self, contract: Contract) -> Future[Facts]:
         """Begin to gather the facts of a class; once a run, however often it is called."""

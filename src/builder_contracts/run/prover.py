@@ -53,7 +53,7 @@ SIDE_BY_SIDE = 4
 
 
 class Prover:
-    """The proofs of one process. Each class is proved once, when it is first asked for or prefetched."""
+    """The proofs of one process. Each class is proved once, when it is first asked for."""
 
     def __init__(self, options: ProverOptions, tasks: Tasks | None = None) -> None:
         self._options = options
@@ -62,11 +62,6 @@ class Prover:
         self._place: ProofBackend | None = None
         self._closed = False
         self._left_behind: list[Leftovers] = []
-
-    def prefetch(self, clauses: Mapping[str, tuple[Contract, list[Clause]]]) -> None:
-        """Start the proofs of these classes in parallel."""
-        for contract, selected in clauses.values():
-            self.start(contract, selected)
 
     def start(
         self, contract: Contract, selected: Sequence[Clause]

@@ -122,7 +122,6 @@ class Workload:
     name: Value | None
     namespace: Value | None
     pod: Pod
-    replicas: Value | None
     at: Location
 
 
@@ -554,7 +553,6 @@ class Model:
     """Keys that a mapping of CI has twice: the name, where the lost value stands, and where the next one does."""
     switched_on: list[Release] = field(default_factory=list)
     """The releases of stacks as they are when every variable that is false by default is true."""
-    backend_settings: list[NameUse] = field(default_factory=list)
     namespaces: list[NameUse] = field(default_factory=list)
     templates: list[Template] = field(default_factory=list)
     url_passwords: list[UrlPassword] = field(default_factory=list)

@@ -29,7 +29,8 @@ def test_unreachable_engine_is_asked_once_for_all_classes(
 
     monkeypatch.setattr(engine, "connect", connect)
     survey = Observer(ObserverOptions())
-    survey.prefetch(contracts)
+    for contract in contracts:
+        survey.start(contract)
     starts = [survey.facts(contract).start for contract in contracts]
     survey.close()
     assert all(isinstance(start, Unseen) and "it hangs" in start.reason for start in starts)

@@ -42,7 +42,7 @@ def read_kubernetes(value: Value, model: Model, variant: str = "") -> None:
         template = get(value, "spec", "jobTemplate") if kind == "CronJob" else value
         spec = get(template, "spec") if kind == "Pod" else get(template, "spec", "template", "spec")
         if spec is not None:
-            _workload(Workload(kind, name, namespace, Pod(spec), get(value, "spec", "replicas"), at), model)
+            _workload(Workload(kind, name, namespace, Pod(spec), at), model)
     elif kind == "Service":
         ports = tuple(
             port for entry in items(get(value, "spec", "ports")) if (port := get(entry, "port")) is not None
