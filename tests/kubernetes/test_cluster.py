@@ -83,7 +83,7 @@ def check_in_pod(builder: str, contracts: Path = ROOT / "contracts", **template:
     given = {"runner": "kubernetes", **template, "namespace": NAMESPACE, "builder": (builder,)}
     options = parse(CHECK, {**given, "keyword": CHOSEN}, cwd=Path.cwd(), paths=[contracts])
     inputs = load_inputs(options)
-    with Run(options, inputs, select(inputs, options), Progress(lambda _: None)) as run:
+    with contextlib.closing(Run(options, inputs, select(inputs, options), Progress(lambda _: None))) as run:
         verdicts = {verdict.local_id: verdict for verdict in run.verdicts()}
         assert run.close().lines == ()
     assert pods_of_runs() == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def check(**values: Any) -> dict[str, Verdict]:
     given = {"runner": "kubernetes", "pod": ("pod.yaml",), **values}
     options = parse(CHECK, given, cwd=Path.cwd(), paths=[Path("tiny.yaml")])
     inputs = load_inputs(options)
-    with Run(options, inputs, select(inputs, options), Progress(lambda _: None)) as run:
+    with closing(Run(options, inputs, select(inputs, options), Progress(lambda _: None))) as run:
         verdicts = {verdict.local_id: verdict for verdict in run.verdicts()}
         assert run.close().lines == ()
     return verdicts
@@ -159,7 +160,7 @@ def test_missing_kubectl_is_named(kubectl: KubectlStandIn, monkeypatch: pytest.M
         CHECK, {"runner": "kubernetes", "pod": ("pod.yaml",)}, cwd=Path.cwd(), paths=[Path("tiny.yaml")]
     )
     inputs = load_inputs(options)
-    with Run(options, inputs, select(inputs, options), Progress(lambda _: None)) as run:
+    with closing(Run(options, inputs, select(inputs, options), Progress(lambda _: None))) as run:
         reference = next(verdict for verdict in run.verdicts() if verdict.local_id == "image/reference")
 
     assert reference.outcome is Outcome.UNPROVEN

@@ -12,8 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import ProofPromise
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """One invocation. Nothing starts before the first verdict is asked for; leaving it removes what it made."""
+    """One invocation. Nothing starts before the first verdict is asked for; closing it removes what it made."""
 
     def __init__(
         self, options: RunOptions, inputs: Inputs, selection: Sequence[Selected], progress: Progress
@@ -61,14 +60,6 @@ class Run:
             ),
             self._tasks,
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def begin(self) -> None:
         """Start to observe and to prove all selected classes."""

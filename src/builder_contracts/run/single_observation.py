@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import closing
 
 from builder_contracts.contract.model import Contract
 from builder_contracts.facts.model import Facts
@@ -20,5 +21,5 @@ def observe(options: RunOptions, contract: Contract, image: str | None) -> tuple
     """
     options = dataclasses.replace(options, images={contract.name: image} if image else {}, builders=())
     inputs = with_contracts(options, [contract])
-    with Run(options, inputs, [], Progress(lambda _: None)) as run:
+    with closing(Run(options, inputs, [], Progress(lambda _: None))) as run:
         return run.facts(inputs.contracts[0]), run.close()
