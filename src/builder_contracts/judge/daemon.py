@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import assert_never
 
 from builder_contracts.contract.promises.daemon import (
@@ -22,6 +23,18 @@ from builder_contracts.judge.unproven import unproven_because
 from builder_contracts.verdict import Assessment, broken, kept, unproven
 
 _DOWN = "the daemon did not start; the end of its log says why"
+
+# What a client says that did not come through, and why.
+_CAUSES = (
+    (r"client version \S+ is too (old|new)", "DOCKER_API_VERSION, or the client's release, does not suit the daemon"),
+    (r"context not found",
+     "DOCKER_CONTEXT, or currentContext in the client's config.json, names a context that does not exist"),
+    (r"\b(ca|cert|key)\.pem\b|HTTP response to HTTPS client",
+     "the client uses TLS (DOCKER_TLS_VERIFY, DOCKER_CERT_PATH), and lacks its certificates or the daemon has no TLS"),
+    (r"HTTP request to an HTTPS server", "the daemon requires TLS; set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH"),
+    (r"permission denied", "the job's user may not use the daemon's socket"),
+    (r"Error response from daemon", "the daemon responds, and refuses the client, which may speak to it by a wrong DOCKER_API_VERSION"),
+)  # fmt: skip
 
 
 def judge(promise: DaemonPromise, facts: Facts) -> Assessment:
@@ -57,9 +70,11 @@ def _endpoint(promise: DaemonEndpoint, daemon: DaemonFacts, facts: Facts) -> Ass
         )
     # Only the client's own response counts: an open port elsewhere does not make a daemon at DOCKER_HOST.
     if not daemon.reachable or not daemon.version:
-        return broken(
-            daemon.how, "the daemon does not listen on DOCKER_HOST, or did not start", inspect=".daemon"
+        cause = next(
+            (cause for pattern, cause in _CAUSES if re.search(pattern, daemon.how)),
+            "the daemon does not listen on DOCKER_HOST, or did not start",
         )
+        return broken(daemon.how, cause, inspect=".daemon")
     return kept(daemon.how or f"server {daemon.version}", inspect=".daemon")
 
 

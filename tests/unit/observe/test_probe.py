@@ -483,7 +483,9 @@ def test_missing_daemon_lists_everything_tried(shell: Shell, tmp_path: Path) -> 
     if sockets:
         # This machine has an engine, so a client that fails stands in for none.
         program(tmp_path, "curl", "exit 7")
-    program(tmp_path, "docker", "exit 1")
+    program(
+        tmp_path, "docker", "echo 'WARNING: a plugin' >&2; echo 'client version 1.12 is too old' >&2; exit 1"
+    )
     answers = shell.ask(
         ("daemon",),
         path=f"{tmp_path}:{links(tmp_path / 'bin', 'bash', 'timeout')}",
@@ -492,7 +494,7 @@ def test_missing_daemon_lists_everything_tried(shell: Shell, tmp_path: Path) -> 
     daemon = read.daemon(answers, Unseen("not started here"))
     assert not isinstance(daemon, Unseen)
     if not daemon.reachable:  # somebody may listen on the engine's port of this machine
-        assert "no response from a daemon at tcp://127.0.0.1:9" in daemon.how
+        assert "no response from a daemon at tcp://127.0.0.1:9: client version 1.12 is too old;" in daemon.how
         assert "ports 2375 and 2376 of localhost are closed" in daemon.how
 
 

@@ -795,7 +795,11 @@ answer_daemon() {
     esac
   fi
   tried="no client"
-  [ -n "$found" ] && tried="no response from a daemon at ${DOCKER_HOST:-the default socket}"
+  if [ -n "$found" ]; then
+    # Asked again for its complaint, which ends with the reason. Without --format it ends with a summary.
+    shorten "$(bounded 30 "$found" info --format '{{.ID}}' 2>&1 >/dev/null)" 300
+    tried="no response from a daemon at ${DOCKER_HOST:-the default socket}${short:+: ${short##*"$nl"}}"
+  fi
   find_tool curl
   for socket in /var/run/docker.sock /run/docker.sock /run/podman/podman.sock; do
     [ -S "$socket" ] || continue
