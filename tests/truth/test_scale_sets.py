@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from builder_contracts.facts.model import DaemonFacts, Seen, Unseen
+from builder_contracts.facts.model import DaemonFacts, Facts, Seen, Unseen
 from builder_contracts.truth.deployed_builders import facts_of
 from builder_contracts.truth.model import Model
 from builder_contracts.truth.readers import yaml
 from builder_contracts.truth.readers.helm_releases import ReleaseReader
+from builder_contracts.truth.value import without
 from tests.truth.conftest import Judge
 
 VALUES = """\
@@ -65,6 +66,7 @@ def test_value_that_the_chart_does_not_read_is_named(judged: Judge, key: str, ig
 
 
 PORT, SOCKET = "tcp://localhost:2375", "unix:///var/run/docker.sock"
+RUNNER = "{name: runner, volumeMounts: [{name: %s, mountPath: /x}]}"
 DAEMON = f"{{name: %s, command: [dockerd], args: ['--host={PORT}']}}"
 
 
@@ -92,12 +94,59 @@ def test_daemon_is_where_the_chart_leaves_one(
     assert daemon.reachable is reached
 
 
-def daemon_of(pod: str, mode: str) -> Seen[DaemonFacts]:
+def deployed(pod: str, mode: str = "''") -> Facts:
     values = f"{VALUES}containerMode: {{type: {mode}}}\ntemplate: {{spec: {{{pod}}}}}\n"
     model, releases = Model(), ReleaseReader()
-    releases.read(yaml.read(values, "a.yaml")[0], "a.yaml")
+    releases.read(without(yaml.read(values, "a.yaml")[0], "{{", "a template fills it in"), "a.yaml")
     releases.join(model)
-    return facts_of(model.scale_sets[0]).daemon
+    return facts_of(model.scale_sets[0])
+
+
+def daemon_of(pod: str, mode: str) -> Seen[DaemonFacts]:
+    return deployed(pod, mode).daemon
+
+
+@pytest.mark.parametrize(
+    ("path", "mounted", "sockets"),
+    [
+        ("/var/run/docker.sock", "host", ["/var/run/docker.sock"]),
+        ("/var/run/docker.sock", "work", []),
+        ("/var/run", "host", None),
+        ("/", "host", None),
+        ("/dev/kvm", "host", []),
+        ("'{{ .Values.path }}'", "host", None),
+        ("/var/run/docker.sock", "'{{ .Values.name }}'", None),
+    ],
+)
+def test_socket_is_where_a_volume_may_show_one(path: str, mounted: str, sockets: list[str] | None) -> None:
+    volumes = f"volumes: [{{name: host, hostPath: {{path: {path}}}}}]"
+    seen = deployed(f"{volumes}, containers: [{RUNNER % mounted}]").isolation.sockets
+    assert isinstance(seen, Unseen) if sockets is None else seen == sockets
+
+
+def test_daemon_of_the_chart_shares_its_socket() -> None:
+    seen = deployed(f"containers: [{RUNNER % 'work'}]", "dind").isolation.sockets
+    assert isinstance(seen, Unseen)
+    assert "shares the socket" in seen.reason
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "bounding"),
+    [
+        ("{drop: [ALL]}", 0),
+        ("{drop: [ALL], add: [CAP_CHOWN]}", 1),
+        ("{drop: [ALL], add: [ALL]}", 2**41 - 1),
+        ("{drop: [NET_RAW]}", None),
+        ("{drop: [ALL]}, privileged: true", 2**41 - 1),
+        ("{drop: [ALL]}, privileged: '{{ .Values.privileged }}'", None),
+        ("{drop: [ALL], add: ['{{ .Values.capability }}']}", None),
+        ("{drop: [ALL], add: '{{ .Values.capabilities }}'}", None),
+    ],
+)
+def test_capabilities_are_those_that_a_template_decides(capabilities: str, bounding: int | None) -> None:
+    pod = f"containers: [{{name: runner, securityContext: {{capabilities: {capabilities}}}}}]"
+    seen = deployed(pod).isolation.bounding
+    assert isinstance(seen, Unseen) if bounding is None else seen == bounding
 
 
 def test_address_that_only_the_image_can_set_is_unproven() -> None:

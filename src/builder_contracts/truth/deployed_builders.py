@@ -50,6 +50,9 @@ from builder_contracts.verdict import Origin, Outcome, Rung, Verdict, kept, unpr
 _CANNOT = "not decidable from a checkout; check a runner"
 _NO_TEMPLATE = Unseen("the scale set's template does not specify it", provable_here=False)
 _SOCKETS = ("docker.sock", "containerd.sock", "podman.sock")
+_NODE_SOCKETS = (
+    "/var/run/docker.sock", "/run/docker.sock", "/run/containerd/containerd.sock", "/run/podman/podman.sock",
+)  # fmt: skip
 # The only listener of the daemon that the chart gha-runner-scale-set runs for containerMode dind (its values.yaml).
 _CHART_DIND = "unix:///var/run/docker.sock"
 _AMOUNTS = (CpuLimit, CpuRequest, MemoryLimit, MemoryRequest)
@@ -286,43 +289,76 @@ def _isolation(scale_set: ScaleSet) -> IsolationFacts:
     escalation = _security(scale_set, "allowPrivilegeEscalation")
     seccomp = text(get(_security(scale_set, "seccompProfile"), "type"))
     privileged = _security(scale_set, "privileged")
-    paths = [text(get(volume, "hostPath", "path")) or "" for volume in _volumes(scale_set)]
-    return IsolationFacts(
+    stated = IsolationFacts(
         bounding=_bounding(scale_set),
         no_new_privileges=_NO_TEMPLATE if text(escalation) is None else text(escalation) == "false",
         seccomp=_NO_TEMPLATE if seccomp is None else 0 if seccomp == "Unconfined" else 2,
-        privileged=Unseen(privileged.reason)
-        if isinstance(privileged, Unknown)
-        else text(privileged) == "true",
-        sockets=[path for path in paths if path.endswith(_SOCKETS)],
+        privileged=text(privileged) == "true",
+        sockets=_sockets(scale_set),
         mount=_NO_TEMPLATE,
         unshare=_NO_TEMPLATE,
     )
+    if isinstance(privileged, Unknown):
+        unknown = Unseen(privileged.reason)
+        return dataclasses.replace(
+            stated, bounding=unknown, no_new_privileges=unknown, seccomp=unknown, privileged=unknown
+        )
+    if stated.privileged:
+        # The runtime then ignores what else the template says of these.
+        return dataclasses.replace(
+            stated, bounding=(1 << len(CAPABILITIES)) - 1, no_new_privileges=False, seccomp=0
+        )
+    return stated
 
 
 def _volumes(scale_set: ScaleSet) -> list[Value]:
     return items(get(scale_set.pod.spec, "volumes")) if scale_set.pod else []
 
 
+def _sockets(scale_set: ScaleSet) -> Seen[list[str]]:
+    """The sockets of the node's engines that the runner's volumes show to jobs."""
+    volumes = get(scale_set.pod.spec, "volumes") if scale_set.pod else None
+    mounts = get(scale_set.runner, "volumeMounts")
+    mounted = [get(mount, "name") for mount in items(mounts)]
+    sockets: list[str] = []
+    doubts = [value.reason for value in (volumes, mounts, *mounted) if isinstance(value, Unknown)]
+    for volume in items(volumes):
+        path = get(volume, "hostPath", "path")
+        node_path = text(path)
+        if isinstance(path, Unknown):
+            doubts.append(path.reason)
+        elif node_path is None or text(get(volume, "name")) not in map(text, mounted):
+            continue
+        elif node_path.endswith(_SOCKETS):
+            sockets.append(node_path)
+        elif any(standard.startswith(f"{node_path.rstrip('/')}/") for standard in _NODE_SOCKETS):
+            doubts.append(f"jobs see {node_path} of the node, which may have a socket of an engine in it")
+    if _has_chart_daemon(scale_set):
+        doubts.append("in its mode dind the chart shares the socket of the pod's own daemon with jobs")
+    return sockets if sockets or not doubts else Unseen(doubts[0], provable_here=False)
+
+
 def _bounding(scale_set: ScaleSet) -> Seen[int]:
-    drop = {
-        (text(capability) or "").removeprefix("CAP_")
-        for capability in items(_security_list(scale_set, "drop"))
-    }
-    if "ALL" not in drop:
+    capabilities = get(scale_set.runner, "securityContext", "capabilities")
+    names: dict[str, list[str]] = {}
+    for key in ("drop", "add"):
+        listed = get(capabilities, key)
+        for value in (listed, *items(listed)):
+            if isinstance(value, Unknown):
+                return Unseen(value.reason)
+        names[key] = [(text(value) or "").removeprefix("CAP_") for value in items(listed)]
+    if "ALL" not in names["drop"]:
         return Unseen(
             "the template does not drop ALL capabilities, so the runtime's defaults apply",
             provable_here=False,
         )
-    add = {
-        (text(capability) or "").removeprefix("CAP_")
-        for capability in items(_security_list(scale_set, "add"))
-    }
-    return sum(1 << CAPABILITIES.index(name) for name in add if name in CAPABILITIES)
+    added = CAPABILITIES if "ALL" in names["add"] else names["add"]
+    return sum(1 << CAPABILITIES.index(name) for name in set(added) if name in CAPABILITIES)
 
 
-def _security_list(scale_set: ScaleSet, key: str) -> Value | None:
-    return get(scale_set.runner, "securityContext", "capabilities", key)
+def _has_chart_daemon(scale_set: ScaleSet) -> bool:
+    """Whether the chart adds its own daemon to the pod, whose socket it shares with the runner."""
+    return text(scale_set.container_mode) == "dind" and not scale_set.is_rendered
 
 
 def _daemon(scale_set: ScaleSet, env: dict[str, str], unknown_reason: str | None) -> Seen[DaemonFacts]:
@@ -330,7 +366,7 @@ def _daemon(scale_set: ScaleSet, env: dict[str, str], unknown_reason: str | None
     mode = scale_set.container_mode
     if isinstance(mode, Unknown):
         return Unseen(mode.reason)
-    by_chart = text(mode) == "dind" and not scale_set.is_rendered
+    by_chart = _has_chart_daemon(scale_set)
     sidecars = _daemons(scale_set, by_chart=by_chart)
     if not by_chart and not sidecars:
         if unknown_reason is not None:
