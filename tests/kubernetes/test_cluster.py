@@ -120,6 +120,60 @@ def test_reference_image_is_kept_in_a_pod_of_the_chart(cluster: None, builder: s
     }, "run script/vantages"
 
 
+# Only its name and form: the node has none of the controllers that would act on it.
+SCALE_SETS: dict[str, Any] = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "autoscalingrunnersets.actions.github.com"},
+    "spec": {
+        "group": "actions.github.com",
+        "scope": "Namespaced",
+        "names": {
+            "kind": "AutoscalingRunnerSet",
+            "plural": "autoscalingrunnersets",
+            "singular": "autoscalingrunnerset",
+        },
+        "versions": [
+            {
+                "name": "v1alpha1",
+                "served": True,
+                "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+                },
+            }
+        ],
+    },
+}
+
+
+def test_pod_of_a_deployed_scale_set_is_live_evidence(cluster: None) -> None:
+    admin("apply", "--filename=-", manifest=SCALE_SETS)
+    admin("wait", "--for=condition=Established", f"crd/{SCALE_SETS['metadata']['name']}", "--timeout=60s")
+    for name, label in (("nix", "tinyland-nix"), ("other", "another-label")):
+        scale_set = {
+            "apiVersion": "actions.github.com/v1alpha1",
+            "kind": "AutoscalingRunnerSet",
+            "metadata": {"name": name},
+            "spec": {"runnerScaleSetName": label, "template": {"spec": spec("tinyland-nix")}},
+        }
+        admin("apply", "--filename=-", manifest=scale_set)
+
+    by_name, by_other, by_nobody = (
+        check_in_pod("tinyland-nix", scale_set=(f"{NAMESPACE}/{name}",))
+        for name in ("nix", "other", "absent")
+    )
+
+    assert of(Outcome.BROKEN, by_name) == of(Outcome.BROKEN, by_other) == set()
+    kept = of(Outcome.KEPT, by_name)
+    assert kept == of(Outcome.KEPT, by_other)
+    assert {by_name[name].rung for name in kept} == {Rung.DECLARED, Rung.LIVE}
+    assert {by_other[name].rung for name in kept} == {Rung.DECLARED, Rung.OBSERVED}
+    assert of(Outcome.KEPT, by_nobody) <= {name for name in kept if by_name[name].rung is Rung.DECLARED}
+    assert '"absent" not found' in by_nobody["identity/uid"].observation
+
+
+@pytest.mark.slow
 def test_second_witness_joins_the_runner_if_the_role_allows(cluster: None) -> None:
     Path("pod.json").write_text(json.dumps({"kind": "Pod", "spec": spec("tinyland-nix")}), "utf-8")
     # Any image with Python will do.
@@ -184,6 +238,7 @@ ISOLATION = {
 START = {"image/reference", "job/start"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("defect", "broken", "reason"),
     [
@@ -244,6 +299,7 @@ TOKEN = "filesystem/var/run/secrets/kubernetes.io/serviceaccount"
 NODE_LOGS = [{"name": "logs", "hostPath": {"path": "/var/log"}}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pod", "broken", "reason"),
     [
@@ -273,6 +329,7 @@ def test_defect_of_the_pod_itself_breaks_its_own_clause_alone(
     assert of(Outcome.UNPROVEN, verdicts) <= (set() if broken != {"image/reference"} else verdicts.keys())
 
 
+@pytest.mark.slow
 def test_pod_that_the_namespace_forbids_can_run_no_job(cluster: None) -> None:
     Path("in-pod.yaml").write_text(POD_CONTRACT, "utf-8")
     level = "pod-security.kubernetes.io/enforce"
@@ -286,6 +343,7 @@ def test_pod_that_the_namespace_forbids_can_run_no_job(cluster: None) -> None:
     assert 'violates PodSecurity "baseline:latest": hostPath' in verdicts["image/reference"].observation
 
 
+@pytest.mark.slow
 def test_full_node_says_nothing_of_the_class(cluster: None) -> None:
     pod = spec("tinyland-nix")
     pod["containers"][0]["resources"] = {"requests": {"cpu": "900"}}
@@ -315,6 +373,7 @@ def test_less_than_the_role_proves_nothing(cluster: None, resource: str, verbs: 
     assert lost in verdicts["isolation/docker-socket"].observation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["delete", "list"])
 def test_run_that_cannot_clean_up_says_what_may_be_left(cluster: None, verb: str) -> None:
     Path("in-pod.yaml").write_text(POD_CONTRACT, "utf-8")

@@ -26,7 +26,7 @@ from builder_contracts.contract.platforms import are_same
 from builder_contracts.contract.promises.image import ImagePlatform, ImageReference
 from builder_contracts.errors import InputError, Location, Problem
 from builder_contracts.run.options import RunOptions, usage_error
-from builder_contracts.runner.kubernetes import pod_template
+from builder_contracts.runner.kubernetes import helm, pod_template
 from builder_contracts.runner.kubernetes.pod_template import PodTemplate
 from builder_contracts.runner.kubernetes.scale_set import ScaleSetName
 from builder_contracts.services import role_checks
@@ -136,10 +136,22 @@ def pod_sources(options: RunOptions, contracts: Sequence[Contract]) -> dict[str,
         *(("--scale-set", name, value) for name, value in options.scale_sets),
     ]
     if "kubernetes" not in options.runners:
-        used = [*(option for option, *_ in given), *(["--witness-image"] if options.witness_image else [])]
+        used = [option for option, *_ in given]
+        used += [
+            option
+            for option, value in (
+                ("--helm-chart", options.helm_chart),
+                ("--witness-image", options.witness_image),
+            )
+            if value
+        ]
         if used:
             raise usage_error(f"{used[0]} without --runner kubernetes", "add --runner kubernetes")
         return {}
+    if options.helm_chart and not options.helm_values:
+        raise usage_error(
+            "--helm-chart without --helm-values", "add --helm-values, which it is rendered with"
+        )
     chosen = [contract for contract in contracts if not options.builders or contract.name in options.builders]
     if problems := list(unknown("--pod", filter(None, (name for _, name, _ in given)), contracts)):
         raise InputError(problems)
@@ -154,7 +166,7 @@ def pod_sources(options: RunOptions, contracts: Sequence[Contract]) -> dict[str,
         if name in sources:
             raise usage_error(f"{option} {value}: a second pod of {name}", "pass one of them")
         contract = next(contract for contract in contracts if contract.name == name)
-        sources[name] = _pod_source(option, value, contract, options.cwd)
+        sources[name] = _pod_source(option, value, contract, options)
     for contract in chosen:
         if contract.name not in sources:
             raise usage_error(
@@ -164,15 +176,26 @@ def pod_sources(options: RunOptions, contracts: Sequence[Contract]) -> dict[str,
     return sources
 
 
-def _pod_source(option: str, value: str, contract: Contract, cwd: Path) -> PodTemplate | ScaleSetName:
-    words = (option, value)
+def _pod_source(
+    option: str, value: str, contract: Contract, options: RunOptions
+) -> PodTemplate | ScaleSetName:
+    words: tuple[str, ...] = (option, value)
     if option == "--scale-set":
         namespace, _, name = value.partition("/")
         return ScaleSetName(namespace, name, words)
-    document = read(cwd / value, value)
     if option == "--pod":
-        return pod_template.from_manifest(document, words)
-    return pod_template.from_values(document, words, release=contract.labels[0])
+        return pod_template.from_manifest(read(options.cwd / value, value), words)
+    if options.helm_chart is None:
+        return pod_template.from_values(read(options.cwd / value, value), words, release=contract.labels[0])
+    words = (*words, "--helm-chart", str(options.helm_chart))
+    document = helm.render(
+        options.cwd / options.helm_chart,
+        options.cwd / value,
+        release=contract.labels[0],
+        namespace=options.namespace,
+        options=words,
+    )
+    return pod_template.from_manifest(document, words)
 
 
 def _with_image(contract: Contract, reference: str | None) -> Contract:

@@ -229,6 +229,10 @@ OPTIONS: tuple[Option, ...] = (
         faces=(*EVERYWHERE, FACTS), help="Values of the chart gha-runner-scale-set that deploys CLASS.",
     ),
     _option(
+        "helm_chart", "--helm-chart", metavar="PATH", convert=Path, faces=(*EVERYWHERE, FACTS),
+        help="That chart on this machine: helm renders --helm-values with it, instead of its documented additions.",
+    ),
+    _option(
         "scale_set", "--scale-set", metavar="[CLASS=]NAMESPACE/NAME", convert=class_scale_set, repeatable=True,
         faces=(*EVERYWHERE, FACTS), help="Scale set of CLASS in the cluster; its own pod template is used.",
     ),
@@ -386,6 +390,7 @@ class RunOptions:
     runners: tuple[str, ...] = ("docker",)
     pods: tuple[tuple[str, str], ...] = ()
     helm_values: tuple[tuple[str, str], ...] = ()
+    helm_chart: Path | None = None
     scale_sets: tuple[tuple[str, str], ...] = ()
     kube_context: str = ""
     witness_image: str = ""
@@ -459,6 +464,7 @@ def parse(face: str, values: Mapping[str, Any], *, cwd: Path, paths: Iterable[Pa
         runners=tuple(dict.fromkeys(chosen if isinstance(chosen, tuple) else (chosen,))),
         pods=read.get("pod", ()),
         helm_values=read.get("helm_values", ()),
+        helm_chart=read.get("helm_chart"),
         scale_sets=read.get("scale_set", ()),
         kube_context=read.get("kube_context") or "",
         witness_image=read.get("witness_image") or "",

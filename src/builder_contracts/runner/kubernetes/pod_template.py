@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from builder_contracts.contract.document import Document, Pointer
-from builder_contracts.errors import InputError, Problem
+from builder_contracts.errors import InputError, Location, Problem
 from builder_contracts.runner.docker.job_start import IDLE
 from builder_contracts.runner.kubernetes import scale_set_chart
 
@@ -69,7 +69,7 @@ def from_manifest(document: Document, options: Sequence[str]) -> PodTemplate:
 
 def scale_set(data: Json, options: Sequence[str], document: Document | None = None) -> PodTemplate:
     """The template of an AutoscalingRunnerSet, and the labels that its jobs ask for. Raises InputError."""
-    document = document or Document(data, {(): scale_set_chart.IN_CLUSTER})
+    document = document or Document(data, {(): Location("the cluster's AutoscalingRunnerSet")})
     spec = mapping_at(data, "spec")
     name = spec.get("runnerScaleSetName") or mapping_at(data, "metadata").get("name") or ""
     others = spec.get("runnerScaleSetLabels")
@@ -90,7 +90,7 @@ def from_values(document: Document, options: Sequence[str], *, release: str) -> 
             document,
             ("githubServerTLS",),
             "only the chart itself renders githubServerTLS",
-            "pass what helm template -s templates/autoscalingrunnerset.yaml prints as --pod",
+            "pass the chart as --helm-chart",
         )
     container_mode, template = mapping_at(values, "containerMode"), mapping_at(values, "template")
     mode = container_mode.get("type") or ""
@@ -192,8 +192,6 @@ HOST_NAMESPACES = {"network": "hostNetwork", "pid": "hostPID", "ipc": "hostIPC"}
 
 def _lines(document: Document, at: Pointer, spec: Json) -> dict[str, str]:
     """The places of the fields that decide promises, or of what they are missing in."""
-    if document.source(at) == scale_set_chart.IN_CLUSTER:
-        return {}
     runner = (*at, "containers", spec["containers"].index(_runner(spec)))
     shared = next((name for name in HOST_NAMESPACES.values() if spec.get(name)), "")
     places = {name: (*at, name) for name in ("volumes", "priorityClassName")}

@@ -10,10 +10,6 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from builder_contracts.errors import Location
-
-IN_CLUSTER = Location("the cluster's AutoscalingRunnerSet")
-
 MODES = ("", "dind", "kubernetes", "kubernetes-novolume")
 """The container modes of the chart; the first is that of values which name none."""
 
