@@ -12,9 +12,9 @@ import json
 import re
 import shlex
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 from urllib.parse import quote, quote_plus
 
@@ -60,22 +60,31 @@ _COMMON = frozenset(
     """.split()
 )
 
-# Tokens by the forms that those who issue them document.
+# Tokens by the forms that those who issue them document: how they begin, and how they go on.
+_TOKENS = {
+    r"gh[pousr]_": r"[A-Za-z0-9]{16,}",
+    r"github_pat_": r"\w{20,}",
+    r"gl(?:pat|dt|rt|rtr|cbt|ptt|ft|soat|agent|imt|oas|ffct|wt)-": r"[\w.-]{16,}",
+    r"xox[a-z]": r"(?:\.xox[a-z])?-[A-Za-z0-9-]{10,}",
+    r"xapp-": r"[A-Za-z0-9-]{10,}",
+    r"A[KS]IA": r"[A-Z0-9]{16}(?![A-Z0-9])",
+    r"AIza": r"[\w-]{35}",
+    r"sk-": r"(?<![_-]sk-)(?=[A-Za-z_-]{0,80}\d)[\w-]{16,}",
+    r"[rs]k_(?:live|test)_": r"[A-Za-z0-9]{16,}",
+    r"npm_": r"[A-Za-z0-9]{30,}",
+    r"pypi-": r"[\w-]{30,}",
+    r"dckr_": r"[a-z]{2,4}_[\w-]{16,}",
+    r"hf_": r"[A-Za-z0-9]{30,}",
+    r"hv[sbr]\.": r"[\w-]{20,}",
+    r"lin_": r"(?:api|oauth)_[A-Za-z0-9]{20,}",
+    r"dop_v1_": r"[a-f0-9]{40,}",
+    r"SG\.": r"[\w-]{16,}\.[\w-]{16,}",
+    r"AGE-SECRET-KEY-": r"[A-Z0-9]{16,}",
+    r"eyJ": r"(?<![_-]eyJ)[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?",
+}
+_TOKEN_START = re.compile("|".join(_TOKENS))
 _TOKEN = re.compile(
-    r"""(?<![A-Za-z0-9])(?:
-    gh[pousr]_[A-Za-z0-9]{16,} | github_pat_\w{20,}
-    | gl(?:pat|dt|rt|rtr|cbt|ptt|ft|soat|agent|imt|oas|ffct|wt)-[\w.-]{16,}
-    | xox[a-z](?:\.xox[a-z])?-[A-Za-z0-9-]{10,} | xapp-[A-Za-z0-9-]{10,}
-    | (?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])
-    | AIza[\w-]{35}
-    | (?<![_-])sk-(?=[A-Za-z_-]{0,80}\d)[\w-]{16,} | [rs]k_(?:live|test)_[A-Za-z0-9]{16,}
-    | npm_[A-Za-z0-9]{30,} | pypi-[\w-]{30,} | dckr_[a-z]{2,4}_[\w-]{16,} | hf_[A-Za-z0-9]{30,}
-    | hv[sbr]\.[\w-]{20,} | lin_(?:api|oauth)_[A-Za-z0-9]{20,} | dop_v1_[a-f0-9]{40,}
-    | SG\.[\w-]{16,}\.[\w-]{16,}
-    | AGE-SECRET-KEY-[A-Z0-9]{16,}
-    | (?<![_-])eyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?
-    )""",
-    re.VERBOSE | re.ASCII,
+    rf"(?<![A-Za-z0-9])(?:{'|'.join(start + rest for start, rest in _TOKENS.items())})", re.ASCII
 )
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----.*?"
@@ -92,37 +101,34 @@ _USERINFO = re.compile(r'(?<=://)(?P<user>[^\s/?#@:"<>]*)(?::(?P<password>[^\s/?
 # access-tokens = host=token …: nix.conf(5)
 _ACCESS_TOKENS = re.compile(r"\baccess-tokens[ \t]*=[ \t]*(?P<tokens>[^\n\\]+)")
 _ACCESS_TOKEN = re.compile(r"(?<!\S)[^\s=]+=(?:PAT:|OAuth2:)?(?P<secret>\S+)")
-_IN_PLACE = (
-    re.compile(
+_SCHEME_MARKS = ("basic", "bearer", "token")
+# Each with a text that is in whatever it finds.
+_IN_PLACE = {
+    "authorization": re.compile(
         r"\bauthorization[\"']?[ \t]*[:=][ \t]*[\"']?(?:[a-z]+ )?(?P<secret>[^\s\"']+)", re.IGNORECASE
     ),
-    re.compile(  # netrc(5)
+    "login": re.compile(  # netrc(5)
         r"\blogin\s+\S+\s+password\s+(?P<secret>\S+)"
     ),
     # ~/.docker/config.json
-    re.compile(r'"(?:auth|identitytoken|registrytoken|password|secret)"\s*:\s*"(?P<secret>[^"\\\s]+)"'),
+    '"': re.compile(r'"(?:auth|identitytoken|registrytoken|password|secret)"\s*:\s*"(?P<secret>[^"\\\s]+)"'),
     # Signed URLs and those with a key in the query.
-    re.compile(
+    "=": re.compile(
         r"[?&](?:[a-z_-]*token|sig|signature|x-amz-(?:signature|credential|security-token)|(?:api_?|private_?)?key"
         r"|password|secret|auth|code)=(?P<secret>[^&\s\"'<>]+)",
         re.IGNORECASE,
     ),
-    re.compile(
+    "--": re.compile(
         r"(?<![\w-])--(?:[a-z-]*password|[a-z-]*token|[a-z-]*secret|api-key)[ =](?P<secret>[^\s-][^\s]*)",
         re.IGNORECASE,
     ),
-)
+}
 # NAME=value, NAME='value', "name": "value", name: value. A name begins a word, so that this stays linear.
 _ASSIGNED = re.compile(
     r"""(?<![\w.-])(?P<name>[A-Za-z_][\w.-]{1,80})["']?[ \t]*(?P<sign>[=:])[ \t]*"""
     r"""(?:"(?P<double>[^"\n]*)"|'(?P<single>[^'\n]*)'|(?P<bare>[^\s"',;&]+))"""
 )
 _PROXY = re.compile(r"[^\s/@:]+:(?P<secret>[^\s/@]+)@(?!sha\d)[^\s/@]+(?:/\S*)?")
-# Without one of these a text holds nothing of the above: most texts are asked only this.
-_HINT = re.compile(
-    r"[_=.-][A-Za-z0-9_.-]{6}|://|AKIA|ASIA|AIza|-----BEGIN|basic|bearer|token|auth|login|password|secret",
-    re.IGNORECASE,
-)
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
 _RANDOM = re.compile(r"[A-Za-z0-9_+=~-]{16,}")
 
@@ -173,11 +179,31 @@ def _user_is_secret(user: str, password: str | None) -> bool:
 
 
 @dataclass(frozen=True)
-class _LearnedValue:
+class _LearnedValues:
     """The forms to replace, by their first characters, with the offset of those characters."""
 
     pattern: re.Pattern[str]
     anchors: Mapping[str, tuple[tuple[str, int], ...]]
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        spans: list[tuple[int, int]] = []
+        position = 0
+        while self.anchors and (match := self.pattern.search(text, position)):
+            start, end = match.span()
+            for form, offset in self.anchors[match[0]]:
+                left, right = _extent(text, form, match.start(), offset)
+                start, end = min(start, left), max(end, right)
+            spans.append((start, end))
+            position = end
+        return _joined(spans)
+
+    def hide(self, text: str) -> str:
+        return hide_forms(_put(text, self.spans(text), lambda _: REDACTED))
+
+    @cached_property
+    def hide_once(self) -> Callable[[str], str]:
+        """``hide`` for texts that come again and again. Whoever learns more begins with an empty cache."""
+        return lru_cache(maxsize=1 << 14)(self.hide)
 
 
 class Redactor:
@@ -186,7 +212,7 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()
         self._secrets: set[str] = set()
-        self._known: _LearnedValue | None = None
+        self._known: _LearnedValues | None = None
         self.learn(*secrets)
 
     def learn(self, *secrets: str) -> None:
@@ -219,7 +245,7 @@ class Redactor:
     def learn_configuration(self, text: str) -> None:
         """Learn from a variable's value, a label or a file, which may contain named values."""
         self.learn_text(text)
-        for match in _ASSIGNED.finditer(text):
+        for match in _ASSIGNED.finditer(text) if "=" in text or ":" in text else ():
             if is_secret_name(match["name"]) and not match["name"].endswith("access-tokens"):
                 self.learn(*_parts(match["double"] or match["single"] or match["bare"] or ""))
 
@@ -246,12 +272,14 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """The text without secrets."""
-        return hide_forms(_put(text, self._spans_of_known(text), lambda _: REDACTED))
+        learnt = self._known or self._compile()
+        # A run and a history say the same short texts again and again.
+        return learnt.hide_once(text) if len(text) < _SHORT_TEXT else learnt.hide(text)
 
     def redact_bytes(self, output: bytes) -> bytes:
         """The output without secrets, of the same length: an archive may be printed as well."""
         text = output.decode("utf-8", "surrogateescape")
-        spans = self._spans_of_known(text)
+        spans = (self._known or self._compile()).spans(text)
         if not spans:
             return output
         return _put(text, spans, lambda secret: "*" * len(secret.encode("utf-8", "surrogateescape"))).encode(
@@ -280,27 +308,8 @@ class Redactor:
             redacted = tuple(self.redact_data(value) for value in data)
         return redacted  # type: ignore[no-any-return] # of the type that came in
 
-    def _spans_of_known(self, text: str) -> list[tuple[int, int]]:
-        if not self._secrets:
-            return []
-        index = self._known or self._compile()
-        if index is None:
-            return []
-        spans: list[tuple[int, int]] = []
-        position = 0
-        while match := index.pattern.search(text, position):
-            start, end = match.span()
-            for form, offset in index.anchors[match[0]]:
-                left, right = _extent(text, form, match.start(), offset)
-                start, end = min(start, left), max(end, right)
-            spans.append((start, end))
-            position = end
-        return _joined(spans)
-
-    def _compile(self) -> _LearnedValue | None:
+    def _compile(self) -> _LearnedValues:
         with self._lock:
-            if not self._secrets:
-                return None
             anchors: dict[str, list[tuple[str, int]]] = {}
             for secret in self._secrets:
                 for form in _forms(secret):
@@ -308,10 +317,10 @@ class Redactor:
                     size = len(form) if len(secret.split()) > 2 else CUT
                     for offset in _offsets(len(form), size):
                         anchors.setdefault(form[offset : offset + size], []).append((form, offset))
-            self._known = _LearnedValue(
+            self._known = learnt = _LearnedValues(
                 re.compile(_trie(anchors)), {text: tuple(places) for text, places in anchors.items()}
             )
-            return self._known
+            return learnt
 
 
 def _parts(value: str) -> Iterator[str]:
@@ -352,26 +361,34 @@ def _find_once(text: str) -> tuple[tuple[int, int], ...]:
 
 
 def _find(text: str) -> Iterator[tuple[int, int]]:
-    if not _HINT.search(text):
-        return
-    for pattern in (_TOKEN, _PRIVATE_KEY):
-        for match in pattern.finditer(text):
+    # A search costs more than a look for the mark that it needs. Beyond ASCII, IGNORECASE knows more than lower().
+    lowered = text.lower() if text.isascii() else None
+    if _TOKEN_START.search(text):
+        for match in _TOKEN.finditer(text):
             yield match.span()
-    for match in _SCHEME.finditer(text):
-        if not _PROSE.fullmatch(match["secret"]):
-            yield match.span("secret")
-    for match in _USERINFO.finditer(text):
-        if match["password"]:
-            yield match.span("password")
-        if _user_is_secret(match["user"], match["password"]):
-            yield match.span("user")
-    for match in _ACCESS_TOKENS.finditer(text):
-        for token in _ACCESS_TOKEN.finditer(text, *match.span("tokens")):
-            yield token.span("secret")
-    for place in _IN_PLACE:
-        for match in place.finditer(text):
-            if is_learnable(match["secret"]):
+    for match in _PRIVATE_KEY.finditer(text):
+        yield match.span()
+    if lowered is None or any(mark in lowered for mark in _SCHEME_MARKS):
+        for match in _SCHEME.finditer(text):
+            if not _PROSE.fullmatch(match["secret"]):
                 yield match.span("secret")
+    if "://" in text:
+        for match in _USERINFO.finditer(text):
+            if match["password"]:
+                yield match.span("password")
+            if _user_is_secret(match["user"], match["password"]):
+                yield match.span("user")
+    if "access-tokens" in text:
+        for match in _ACCESS_TOKENS.finditer(text):
+            for token in _ACCESS_TOKEN.finditer(text, *match.span("tokens")):
+                yield token.span("secret")
+    for mark, place in _IN_PLACE.items():
+        if lowered is None or mark in lowered:
+            for match in place.finditer(text):
+                if is_learnable(match["secret"]):
+                    yield match.span("secret")
+    if "=" not in text:
+        return
     for match in _ASSIGNED.finditer(text):
         # Prose has lower-case words before colons; a variable is written in capitals.
         if match["sign"] == "=" and match["name"].isupper() and is_secret_name(match["name"]):

@@ -290,11 +290,15 @@ class Verdict:
 def as_json(value: object) -> Json:
     """A promise or a fact as plain data: fields by name, sets as sorted lists, patterns as their text."""
     match value:
+        case str() if value.isascii():
+            return value
         case None | bool() | int() | float():
             return value
         case str():
             # A file name of other bytes can be neither written as UTF-8 nor sent to another process.
             return value.encode("utf-8", "backslashreplace").decode()
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {field.name: as_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
         case Enum():
             return as_json(value.value)
         case re.Pattern():
@@ -305,8 +309,6 @@ def as_json(value: object) -> Json:
             return sorted((as_json(item) for item in value), key=repr)
         case list() | tuple():
             return [as_json(item) for item in value]
-        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return {field.name: as_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
         case _:
             return as_json(str(value))
 

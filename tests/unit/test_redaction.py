@@ -279,6 +279,19 @@ def test_a_known_value_is_gone_from_any_text(secrets: list[str], before: str, af
     assert not [secret for secret in secrets if secret in text and secret not in REDACTED]
 
 
+def test_a_value_learnt_late_is_gone_from_texts_shown_before() -> None:
+    redactor = Redactor()
+    text = "the value is aB3dE5gH7jK9mN2pQ4rS"
+    assert redactor.redact(text) == text
+    redactor.learn("aB3dE5gH7jK9mN2pQ4rS")
+    assert redactor.redact(text) == f"the value is {REDACTED}"
+
+
+@pytest.mark.parametrize("text", ["?sig=d/{}", "BeareR {}", "to\N{KELVIN SIGN}en {}", "login me password {}"])
+def test_a_secret_is_known_by_its_place_alone(text: str) -> None:
+    assert "aB3dE5gH7jK9mN2pQ4rS" not in hide_forms(text.format("aB3dE5gH7jK9mN2pQ4rS"))
+
+
 @given(st.binary(), TOKENS)
 def test_bytes_keep_their_length_and_the_rest(around: bytes, token: str) -> None:
     output = around + token.encode() + around

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
@@ -52,10 +52,9 @@ class VersionRange:
         try:
             if not all(map(_BOUND.fullmatch, text.split(","))):
                 raise InvalidSpecifier
-            specifiers = SpecifierSet(text)
+            held = _held(text)
         except InvalidSpecifier:
             raise PromiseError(at, f"{text!r} is not a version range", _EXAMPLE) from None
-        held = {specifiers.contains(version, prereleases=True) for version in _samples(specifiers)}
         if held == {True}:
             raise PromiseError(
                 at, f"version range {text!r} allows every version, so it promises nothing", _EXAMPLE
@@ -63,6 +62,13 @@ class VersionRange:
         if held == {False}:
             raise PromiseError(at, f"version range {text!r} is empty, so it can never be met", _EXAMPLE)
         return cls(text)
+
+
+@cache
+def _held(text: str) -> frozenset[bool]:
+    """Whether a range holds any release, and whether it leaves out any. Raises InvalidSpecifier."""
+    specifiers = SpecifierSet(text)
+    return frozenset(specifiers.contains(version, prereleases=True) for version in _samples(specifiers))
 
 
 def _samples(specifiers: SpecifierSet) -> list[str]:

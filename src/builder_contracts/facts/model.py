@@ -6,7 +6,9 @@ A field that could not be observed holds an ``Unseen`` with the reason, never a 
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -590,3 +592,10 @@ class Facts:
     taken: str = ""
     seconds: float = 0.0
     schema: str = SCHEMA
+
+    @cached_property
+    def outside_with_steps(self) -> Facts | None:
+        """What the outside saw: only the inside shows what steps see, and it counts for both witnesses."""
+        return (
+            dataclasses.replace(self.outside, steps=self.steps) if isinstance(self.outside, Facts) else None
+        )

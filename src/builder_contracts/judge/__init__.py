@@ -127,14 +127,11 @@ def find(promise: Promise, facts: Facts) -> Assessment:
 
 def assess(promise: Promise, facts: Facts) -> WeighedAssessment:
     """The assessment of a promise by all witnesses, as if it had no waiver."""
-    seen_outside = None
-    if isinstance(facts.outside, Facts):
-        # Only the inside shows what steps see, and it counts for both witnesses.
-        seen_outside = find(promise, dataclasses.replace(facts.outside, steps=facts.steps))
-    weighed = weigh(promise, find(promise, facts), seen_outside, facts)
+    outside = facts.outside_with_steps
+    weighed = weigh(promise, find(promise, facts), find(promise, outside) if outside else None, facts)
     # After the witnesses were weighed: one that finds a broken promise must count against one that lies.
     explained = user_entry.without_consequences(promise, facts, weighed.assessment)
-    return dataclasses.replace(weighed, assessment=explained)
+    return weighed if explained is weighed.assessment else dataclasses.replace(weighed, assessment=explained)
 
 
 def judge(

@@ -95,7 +95,7 @@ def _contradiction(verdict: Verdict, group: Sequence[Contradiction], paint: Pain
 
 def _block(head: str, outcome: Outcome, fields: Iterable[tuple[str, str]], paint: Paint) -> str:
     lines = [f"{printable(head)}  {paint(outcome.value.upper(), COLORS[outcome])}"]
-    lines += [printable(f"  {label:{_PAD}}  {text}") for label, text in fields if text]
+    lines += [f"  {label:{_PAD}}  {printable(text)}" for label, text in fields if text]
     return "\n".join(lines)
 
 

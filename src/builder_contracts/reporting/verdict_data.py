@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from builder_contracts.errors import Location
-from builder_contracts.redaction import redact_data
+from builder_contracts.redaction import redact, redact_data
 from builder_contracts.verdict import Contradiction, Measurement, Origin, Outcome, Rung, Verdict, as_json
 
 SCHEMA = "builder-contracts/verdict/v2"
@@ -108,7 +108,22 @@ def from_data(data: dict[str, Any]) -> Verdict:
 
 def redacted(verdict: Verdict) -> Verdict:
     """The verdict without any secret that this process has learnt of."""
-    return from_data(redact_data(to_data(verdict)))
+    hidden: Verdict = _redacted(verdict)
+    return hidden
+
+
+def _redacted(value: Any) -> Any:
+    match value:
+        case str():
+            return redact(as_json(value))
+        case tuple():
+            return tuple(map(_redacted, value))
+        case Verdict() | Origin() | Location() | Contradiction() | Measurement():
+            return type(value)(**{name: _redacted(item) for name, item in vars(value).items()})
+        case dict() | list():
+            return redact_data(as_json(value))
+        case _:
+            return value
 
 
 def to_properties(verdict: Verdict) -> Properties:

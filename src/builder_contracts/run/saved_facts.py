@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from builder_contracts.contract.files import read_text
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import Declaration, ProofPromise, ResourcePromise
 from builder_contracts.contract.promises.isolation import Capabilities, NoNewPrivileges, Privileged, Seccomp
@@ -128,8 +129,9 @@ def load(path: Path, contracts: Sequence[Contract]) -> dict[str, Facts]:
         files = {contract.name: path / f"{contract.name}.json" for contract in contracts}
         if missing := [name for name, file in files.items() if not file.is_file()]:
             raise InputError([_missing(path, name) for name in missing])
-        return {name: _load(file) for name, file in files.items()}
-    facts = _load(path)
+        read: dict[str, Facts] = {}
+        return {name: _load(file, read) for name, file in files.items()}
+    facts = _load(path, {})
     if len(contracts) > 1:
         reference = facts.image.reference if isinstance(facts.image, ImageFacts) else ""
         contracts = [contract for contract in contracts if contract.image == reference]
@@ -149,8 +151,10 @@ def _missing(folder: Path, name: str) -> Problem:
     )
 
 
-def _load(path: Path) -> Facts:
-    facts = json_codec.load_facts(path)
+def _load(path: Path, read: dict[str, Facts]) -> Facts:
+    """The facts in a file. ``read`` are facts by their text: one observation is often that of many classes."""
+    text = read_text(path, json_codec.MAX_BYTES)
+    facts = read.get(text) or json_codec.from_json(text, str(path))
     if isinstance(facts.asked, Unseen):
         raise InputError(
             [
@@ -161,4 +165,5 @@ def _load(path: Path) -> Facts:
                 )
             ]
         )
+    read[text] = facts
     return facts

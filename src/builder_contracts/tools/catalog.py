@@ -161,6 +161,7 @@ def _names() -> frozenset[str]:
     return frozenset(name for tool in catalog().values() for name in (tool.name, *tool.also))
 
 
+@cache
 def misspelt(name: str) -> str | None:
     """The tool that an unknown name was probably meant to be; None for names that are known or like no other.
 

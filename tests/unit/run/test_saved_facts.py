@@ -16,7 +16,7 @@ from builder_contracts.errors import BuilderContractsError
 from builder_contracts.facts.json_codec import to_json
 from builder_contracts.facts.model import Facts, ResourceFacts, ToolFacts
 from builder_contracts.observe.asked_words import digests
-from builder_contracts.run.saved_facts import SavedRun
+from builder_contracts.run.saved_facts import SavedRun, load
 from builder_contracts.run.selection import Selected
 from builder_contracts.verdict import Outcome
 from tests.unit.judge.observed import GIB, POD, facts
@@ -69,6 +69,17 @@ def test_facts_of_this_contract_decide_as_a_run_does(folder: Path) -> None:
     saved = run(contract(folder), seen_of(contract(folder)))
     assert {verdict.outcome for verdict in saved.verdicts()} == {Outcome.KEPT}
     assert saved.notes == ("sample: judged on facts that are 3 h 0 min old",)
+
+
+def test_one_observation_of_several_classes_is_read_once(folder: Path) -> None:
+    judged = contract(folder)
+    save(folder, seen_of(judged))
+    (folder / "facts" / "same.json").hardlink_to(folder / "facts" / "sample.json")
+    (folder / "facts" / "other.json").write_text(to_json(seen_of(judged, "2026-03-12T03:00:00Z")))
+    classes = [dataclasses.replace(judged, name=name) for name in ("sample", "same", "other")]
+    seen = load(folder / "facts", classes)
+    assert seen["same"] is seen["sample"]
+    assert [seen[name].taken[11:13] for name in ("sample", "other")] == ["02", "03"]
 
 
 def test_verdict_has_the_time_of_the_facts(folder: Path) -> None:
