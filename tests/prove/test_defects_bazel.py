@@ -19,6 +19,10 @@ def bazelrc(more: str) -> dict[str, str]:
     return {"bzlmod/.bazelrc": f"{text}{more}\n"}
 
 
+NO_RETRY = bazelrc("build --remote_retries=0")
+"""Bazel asks a server that fails five times more, with pauses: half a minute in each build."""
+
+
 def test_cache_whose_readers_upload(worlds: Worlds) -> None:
     spec = rewritten("bazel-http", ('"~^writer " 0;', '"~^(writer|reader) " 0;'))
     proved = worlds.prove("tinyland-docker", HTTP, specs={"bazel-http": spec})
@@ -29,7 +33,7 @@ def test_cache_whose_readers_upload(worlds: Worlds) -> None:
 def test_grpc_cache_that_forgets_results(worlds: Worlds) -> None:
     drop = "location ~ UpdateActionResult$ { default_type application/grpc; add_header grpc-status 0; return 200 ''; }\n"
     spec = rewritten("bazel-grpc", ("    location / {", drop + "    location / {"))
-    proved = worlds.prove("tinyland-docker", GRPC, specs={"bazel-grpc": spec})
+    proved = worlds.prove("tinyland-docker", GRPC, specs={"bazel-grpc": spec}, canary=NO_RETRY)
     assert "caches/bazel-grpc-upload" in proved.broken
     assert proved.broken <= {"caches/bazel-grpc-upload", "caches/bazel-grpc-hit"}
     assert "caches/bazel-grpc-hit" not in proved.ids_kept
@@ -106,7 +110,7 @@ def test_nonce_that_reaches_no_action(worlds: Worlds) -> None:
 
 def test_grpc_cache_that_is_off(worlds: Worlds) -> None:
     spec = rewritten("bazel-grpc", ("grpc_pass grpc://127.0.0.1:50051;", "return 502;"))
-    proved = worlds.prove("tinyland-docker", GRPC, specs={"bazel-grpc": spec})
+    proved = worlds.prove("tinyland-docker", GRPC, specs={"bazel-grpc": spec}, canary=NO_RETRY)
     assert not proved.broken
     assert proved.unproven == set(proved.verdicts)
 

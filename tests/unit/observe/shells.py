@@ -7,7 +7,8 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -65,14 +66,25 @@ class Shell:
         return parse(completed.stdout, completed.ended, nonce=NONCE)
 
 
+NAMES = ("dash", "bash", "busybox", "ksh", "mksh", "posh", "yash", "zsh")
+
+
 def shells(*names: str) -> list[object]:
     """Each shell as a parameter; one that this machine lacks is skipped with what brings it."""
     parameters: list[object] = []
-    for name in names or ("dash", "bash", "busybox", "ksh", "mksh", "posh", "yash", "zsh"):
+    for name in names or NAMES:
         path = shutil.which(name, path=SYSTEM)
         marks = [] if path else [pytest.mark.skip(reason=f"no {name} here: apt-get install {name}")]
         parameters.append(pytest.param(Shell(name, (_as_sh(path),) if path else ()), id=name, marks=marks))
     return parameters
+
+
+def side_by_side(ask: Callable[[Shell], ProbeAnswers]) -> dict[str, ProbeAnswers]:
+    """The answers in each shell of this machine, by its name; they are asked together, as each waits for a time limit."""
+    installed = {name: path for name in NAMES if (path := shutil.which(name, path=SYSTEM))}
+    with ThreadPoolExecutor(len(NAMES)) as pool:
+        answers = pool.map(ask, [Shell(name, (_as_sh(path),)) for name, path in installed.items()])
+        return dict(zip(installed, answers, strict=True))
 
 
 @cache

@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,10 @@ from builder_contracts.facts.model import (
 )
 from builder_contracts.observe.inside import answers as read
 from builder_contracts.observe.inside import questions
+from builder_contracts.observe.inside.answers import ProbeAnswers
 from builder_contracts.tools.catalog import catalog
 from builder_contracts.tools.work import ToolWork, WorkStep
-from tests.unit.observe.shells import NONCE, SYSTEM, Shell, links, program, shells
+from tests.unit.observe.shells import NONCE, SYSTEM, Shell, links, program, shells, side_by_side
 
 each_shell = pytest.mark.parametrize("shell", shells())
 usual_shell = pytest.mark.parametrize("shell", shells("dash", "bash", "busybox"))
@@ -320,55 +321,107 @@ def test_concurrent_answers_do_not_mix(shell: Shell, tmp_path: Path) -> None:
         assert feature.output.startswith(f"{label}-xxx")
 
 
-@each_shell
-def test_hung_tool_is_seen_to_hang_and_delays_no_other(shell: Shell, tmp_path: Path) -> None:
-    program(tmp_path, "hangs", "exec sleep 1000")
-    program(tmp_path, "stubborn", "trap '' TERM; while :; do sleep 1; done")
-    program(tmp_path, "quick", "echo 1.0")
-    answers = shell.ask(
-        ("tool", "hangs", "--version"),
-        ("tool", "stubborn", "--version"),
-        ("feature", "hangs", "any", "x"),
-        ("tool", "quick", "--version"),
-        ("shell", str(tmp_path / "hangs")),
-        path=f"{tmp_path}:{SYSTEM}",
-        patience=1,
+# One run of each shell waits for all limits of a kind, and one worker for all of those.
+time_limit = pytest.mark.xdist_group("time limits of the probe")
+# Shells that start together on a busy machine are no hung tools.
+PATIENCE = 3
+
+
+@pytest.fixture(scope="module")
+def hanging(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two tools that never end, one of them not even when told to."""
+    folder = tmp_path_factory.mktemp("hanging")
+    program(folder, "hangs", "exec sleep 1000")
+    program(folder, "stubborn", "trap '' TERM; while :; do sleep 1; done")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hung(hanging: Path) -> Mapping[str, ProbeAnswers]:
+    program(hanging, "quick", "echo 1.0")
+    work = tuple(questions.work_words(ToolWork((WorkStep(()),), seconds=PATIENCE)))
+    return side_by_side(
+        lambda shell: shell.ask(
+            ("tool", "hangs", "--version"),
+            ("tool", "stubborn", "--version"),
+            ("work", "stubborn", *work),
+            ("feature", "hangs", "any", "x"),
+            ("tool", "quick", "--version"),
+            ("shell", str(hanging / "hangs")),
+            path=f"{hanging}:{SYSTEM}",
+            patience=PATIENCE,
+        )
     )
+
+
+@time_limit
+@each_shell
+def test_hung_tool_is_seen_to_hang_and_delays_no_other(
+    shell: Shell, hung: Mapping[str, ProbeAnswers], hanging: Path
+) -> None:
+    answers = hung[shell.name]
     # A tool that nothing bounds would last until the deadline of the observation, which is then incomplete.
     assert answers.lost == ""
     for name in ("hangs", "stubborn"):
         tool = read.tool(answers, name, ["any"])
         assert isinstance(tool, ToolFacts)
-        assert tool.path == f"{tmp_path}/{name}"
+        assert tool.path == f"{hanging}/{name}"
         assert tool.status == HUNG
-        assert tool.output == "no exit within 1 s"
-    hung = read.tool(answers, "hangs", ["any"])
-    assert isinstance(hung, ToolFacts)
-    assert hung.features["any"] == FeatureFacts(HUNG, "no exit within 1 s")
+        assert tool.output == f"no exit within {PATIENCE} s"
+    tool = read.tool(answers, "hangs", ["any"])
+    assert isinstance(tool, ToolFacts)
+    assert tool.features["any"] == FeatureFacts(HUNG, f"no exit within {PATIENCE} s")
     quick = read.tool(answers, "quick", [])
     assert isinstance(quick, ToolFacts)
     assert quick.output == "1.0"
-    assert "was ended twice, after 1 s" in reason(read.shell(answers, str(tmp_path / "hangs")))
+    assert f"was ended twice, after {PATIENCE} s" in reason(read.shell(answers, str(hanging / "hangs")))
 
 
+@time_limit
 @each_shell
-def test_hung_tool_is_seen_to_hang_with_busybox_timeout(shell: Shell, tmp_path: Path) -> None:
+def test_work_that_hangs_is_ended_and_says_so(shell: Shell, hung: Mapping[str, ProbeAnswers]) -> None:
+    assert work_in(hung[shell.name], "stubborn") == WorkFacts(1, HUNG, f"no exit within {PATIENCE} s")
+
+
+@pytest.fixture(scope="module")
+def hung_by_busybox(hanging: Path) -> Mapping[str, ProbeAnswers]:
     busybox = shutil.which("busybox")
     if busybox is None:
         pytest.skip("no busybox here: apt-get install busybox")
-    program(tmp_path, "timeout", f'case $1 in -k) shift 2 ;; esac; shift; exec {busybox} timeout 1 "$@"')
-    program(tmp_path, "hangs", "exec sleep 1000")
-    answers = shell.ask(("tool", "hangs", "--version"), path=f"{tmp_path}:{SYSTEM}", patience=1)
-    hung = read.tool(answers, "hangs", [])
-    assert isinstance(hung, ToolFacts)
-    assert hung.status == HUNG
+    script = f'case $1 in -k) shift 2 ;; esac; shift; exec {busybox} timeout 1 "$@"'
+    folder = program(hanging / "busybox", "timeout", script).parent
+    return side_by_side(
+        lambda shell: shell.ask(
+            ("tool", "hangs", "--version"), path=f"{folder}:{hanging}:{SYSTEM}", patience=1
+        )
+    )
 
 
+@time_limit
 @each_shell
-def test_probe_timeout_keeps_answers_and_marks_rest_unseen(shell: Shell, tmp_path: Path) -> None:
+def test_hung_tool_is_seen_to_hang_with_busybox_timeout(
+    shell: Shell, hung_by_busybox: Mapping[str, ProbeAnswers]
+) -> None:
+    tool = read.tool(hung_by_busybox[shell.name], "hangs", [])
+    assert isinstance(tool, ToolFacts)
+    assert tool.status == HUNG
+
+
+@pytest.fixture(scope="module")
+def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, ProbeAnswers]:
     # Without timeout(1) in the image nothing bounds a tool but the deadline of the whole.
-    program(tmp_path, "hangs", "while :; do :; done")
-    answers = shell.ask(("tool", "hangs", "x"), ("path", "/"), path=str(tmp_path), deadline=2)
+    folder = program(tmp_path_factory.mktemp("unfinished"), "hangs", "exec /bin/sleep 1000").parent
+    return side_by_side(
+        lambda shell: shell.ask(("tool", "hangs", "x"), ("path", "/"), path=str(folder), deadline=2)
+    )
+
+
+@time_limit
+@each_shell
+def test_probe_timeout_keeps_answers_and_marks_rest_unseen(
+    shell: Shell, unfinished: Mapping[str, ProbeAnswers]
+) -> None:
+    answers = unfinished[shell.name]
     assert "did not exit within 2" in reason(read.tool(answers, "hangs", []))
     assert isinstance(read.path(answers, "/"), PathFacts)
     assert isinstance(read.identity(answers), UserFacts)
@@ -550,7 +603,10 @@ def test_every_known_work_is_done_by_a_sound_tool(shell: Shell) -> None:
 
 
 def work_of(shell: Shell, name: str, work: ToolWork, **options: Any) -> Seen[WorkFacts]:
-    answers = shell.ask(("tool", name), ("work", name, *questions.work_words(work)), **options)
+    return work_in(shell.ask(("tool", name), ("work", name, *questions.work_words(work)), **options), name)
+
+
+def work_in(answers: ProbeAnswers, name: str) -> Seen[WorkFacts]:
     assert answers.lost == ""
     tool = read.tool(answers, name, [], works=True)
     assert isinstance(tool, ToolFacts)
@@ -568,22 +624,33 @@ def test_work_stops_at_its_first_failing_step(shell: Shell, tmp_path: Path) -> N
     assert seen == WorkFacts(1, 0, "in 3 v", "because")
 
 
-@each_shell
-def test_work_that_hangs_is_ended_and_says_so(shell: Shell, tmp_path: Path) -> None:
-    program(tmp_path, "stubborn", "trap '' TERM; while :; do sleep 1; done")
-    seen = work_of(shell, "stubborn", ToolWork((WorkStep(()),), seconds=1), path=f"{tmp_path}:{SYSTEM}")
-    assert seen == WorkFacts(1, HUNG, "no exit within 1 s")
+@pytest.fixture(scope="module")
+def bounded_without_timeout(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, ProbeAnswers]:
+    folder = tmp_path_factory.mktemp("without-timeout")
+    links(folder, "mkdir", "rm", "sleep", "cat", "kill")  # posh has no kill of its own
+    program(folder, "stubborn", "trap '' TERM; while :; do sleep 1; done")
+    program(folder, "reads", "cat")
+    hangs = tuple(questions.work_words(ToolWork((WorkStep(()),), seconds=1)))
+    reads = tuple(questions.work_words(ToolWork((WorkStep((), stdin="a b"),))))
+    return side_by_side(
+        lambda shell: shell.ask(
+            ("tool", "stubborn"),
+            ("work", "stubborn", *hangs),
+            ("tool", "reads"),
+            ("work", "reads", *reads),
+            path=str(folder),
+        )
+    )
 
 
+@time_limit
 @each_shell
-def test_work_is_bounded_without_timeout_in_the_image(shell: Shell, tmp_path: Path) -> None:
-    links(tmp_path, "mkdir", "rm", "sleep", "cat", "kill")  # posh has no kill of its own
-    program(tmp_path, "stubborn", "trap '' TERM; while :; do sleep 1; done")
-    program(tmp_path, "reads", "cat")
-    seen = work_of(shell, "stubborn", ToolWork((WorkStep(()),), seconds=1), path=str(tmp_path))
-    assert seen == WorkFacts(1, HUNG, "no exit within 1 s")
-    seen = work_of(shell, "reads", ToolWork((WorkStep((), stdin="a b"),)), path=str(tmp_path))
-    assert seen == WorkFacts(1, 0, "a b")
+def test_work_is_bounded_without_timeout_in_the_image(
+    shell: Shell, bounded_without_timeout: Mapping[str, ProbeAnswers]
+) -> None:
+    answers = bounded_without_timeout[shell.name]
+    assert work_in(answers, "stubborn") == WorkFacts(1, HUNG, "no exit within 1 s")
+    assert work_in(answers, "reads") == WorkFacts(1, 0, "a b")
 
 
 @each_shell
