@@ -1,4 +1,4 @@
-"""The command line as a process of its own, on pipes or on a terminal."""
+"""The command line: as a process of its own, on pipes or on a terminal, and in this one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from click.testing import CliRunner
+
+from builder_contracts.cli import group
+from builder_contracts.errors import BuilderContractsError
 
 COMMAND = (sys.executable, "-P", "-c", "from builder_contracts.cli import main; main()")
 
@@ -47,3 +52,13 @@ def run_on_terminal(*arguments: str, cwd: Path, environment: Mapping[str, str] |
     finally:
         os.close(ours)
     return Ended(process.wait(timeout=60), shown.decode(), "")
+
+
+def call(*arguments: str) -> tuple[int, str]:
+    """The exit code and all output of a command in this process."""
+    result = CliRunner().invoke(group, arguments, standalone_mode=False)
+    error = result.exception
+    if isinstance(error, BuilderContractsError):
+        return error.exit_code, str(error)
+    assert error is None, error
+    return result.return_value, result.output

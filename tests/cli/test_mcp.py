@@ -25,6 +25,7 @@ from builder_contracts.cli.mcp_tools import TOOLS, Workspace, of_report
 from builder_contracts.contract import schemas
 from builder_contracts.errors import ExitCode, InputError
 from builder_contracts.runner.process import run_cancellable
+from builder_contracts.sources.cache import store
 from tests.cli.terminal import COMMAND, run
 from tests.plugin.conftest import SAMPLE
 
@@ -301,6 +302,15 @@ def test_an_address_that_others_reach_is_refused(text: str) -> None:
 def test_a_root_without_contracts_is_no_traceback(tmp_path: Path) -> None:
     done = run("mcp", "--contracts", "../elsewhere", cwd=tmp_path)
     assert (done.status, "outside the directory" in done.err, "Traceback" in done.err) == (3, True, False)
+
+
+def test_fetched_contracts_are_served_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "root").mkdir()
+    fetched = Workspace(tmp_path / "root", str(store({"sample.yaml": SAMPLE.encode()})))
+    assert [contract.name for contract in fetched.load()] == ["here"]
+    with pytest.raises(InputError, match="outside the directory"):
+        Workspace(tmp_path / "root", str(tmp_path)).load()
 
 
 def test_a_file_of_the_root_is_named_from_the_root(tmp_path: Path) -> None:

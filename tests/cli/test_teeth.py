@@ -7,16 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from builder_contracts.cli import group
 from builder_contracts.cli import teeth as command
 from builder_contracts.contract.loading import load
-from builder_contracts.errors import BuilderContractsError, ExitCode
+from builder_contracts.errors import ExitCode
 from builder_contracts.facts.json_codec import to_json
 from builder_contracts.facts.model import NOT_ASKED, Facts, ToolFacts
 from builder_contracts.observe.asked_words import digests
 from builder_contracts.teeth.trial import try_clause
+from tests.cli.terminal import call
 from tests.unit.judge.observed import facts
 from tests.unit.teeth.test_trial import keep_everything
 
@@ -52,18 +51,8 @@ def save(file: Path, facts: Facts) -> None:
     file.write_text(to_json(facts), "utf-8")
 
 
-def call(*arguments: str) -> tuple[int, str]:
-    """The exit code and all output."""
-    result = CliRunner().invoke(group, ["teeth", *arguments], standalone_mode=False)
-    error = result.exception
-    if isinstance(error, BuilderContractsError):
-        return error.exit_code, str(error)
-    assert error is None, error
-    return result.return_value, result.output
-
-
 def test_all_classes_of_a_directory_are_tried(folder: Path) -> None:
-    code, output = call("--facts", "facts")
+    code, output = call("teeth", "--facts", "facts")
     assert code == ExitCode.KEPT
     assert "toolchain/frobnicate  red 1 of 1" in output
     assert "sample: 4 of 5 mutants red, 0 STAYED KEPT" in output
@@ -71,7 +60,7 @@ def test_all_classes_of_a_directory_are_tried(folder: Path) -> None:
 
 
 def test_json_has_every_mutant(folder: Path) -> None:
-    code, output = call("second", "--facts", "facts/second.json", "--format", "json")
+    code, output = call("teeth", "second", "--facts", "facts/second.json", "--format", "json")
     (answer,) = json.loads(output)["classes"]
     assert (code, answer["class"], answer["totals"]["red"]) == (ExitCode.KEPT, "second", 4)
     uid = next(clause for clause in answer["clauses"] if clause["id"] == "second/identity/uid")
@@ -79,20 +68,20 @@ def test_json_has_every_mutant(folder: Path) -> None:
 
 
 def test_a_file_finds_its_class_by_the_image(folder: Path) -> None:
-    code, output = call("--facts", "facts/sample.json")
+    code, output = call("teeth", "--facts", "facts/sample.json")
     assert (code, "second:" in output) == (ExitCode.KEPT, False)
 
 
 def test_a_mutant_that_stays_kept_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "try_clause", lambda clause, seen: try_clause(clause, seen, keep_everything))
-    code, output = call("sample", "--facts", "facts")
+    code, output = call("teeth", "sample", "--facts", "facts")
     assert code == ExitCode.BROKEN
     assert "another uid: STAYED KEPT" in output
 
 
 def test_facts_that_keep_nothing_show_nothing(folder: Path) -> None:
     save(folder / "facts" / "sample.json", facts(identity=NOT_ASKED, start=NOT_ASKED, asked=[]))
-    code, output = call("sample", "--facts", "facts")
+    code, output = call("teeth", "sample", "--facts", "facts")
     assert code == ExitCode.NOTHING_SELECTED
     assert "0 of 0 mutants red" in output
 
@@ -113,6 +102,6 @@ def test_bad_input_is_named(folder: Path, arguments: tuple[str, ...], expected: 
     seen = seen_of(folder / "contracts" / "sample.yaml")
     save(folder / "facts" / "old.json", replace(seen, asked=NOT_ASKED))
     save(folder / "facts" / "other.json", replace(seen, image=NOT_ASKED))
-    code, output = call(*arguments)
+    code, output = call("teeth", *arguments)
     assert code == ExitCode.BAD_INPUT
     assert expected in output

@@ -175,7 +175,10 @@ def test_failed_night_leaves_nothing(address: ServerAddress, tmp_path: Path) -> 
 
 def test_long_texts_and_nul_are_stored(address: ServerAddress, tmp_path: Path) -> None:
     long = "".join(chr(0x4E00 + number * 7 % 20_000) for number in range(15_000))
-    (tmp_path / "a.xml").write_bytes(suite(case(seen=long)))
+    # Four bytes a character, and nothing that the server could compress.
+    letters = "".join(chr(0x20000 + number * number * 7919 % 40_009) for number in range(900))
+    rare = f"{letters[:200]}/{letters[200:400]}/{letters[400:]}"
+    (tmp_path / "a.xml").write_bytes(suite(case(seen=long), case(rare)))
     line = '{"clause": "c/k/n", "verdict": "kept", "started": "2026-03-12T02:00:11Z", "seen": "a\\u0000b"}'
     (tmp_path / "evidence.jsonl").write_text(line)
     with History(address) as history:

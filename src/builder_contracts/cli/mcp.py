@@ -69,7 +69,7 @@ def mcp(
         limit=limit,
     )
     # Everything is looked at before a client waits for its first answer.
-    workspace.inside(workspace.contracts)
+    workspace.contracts_path()
     if isinstance(history, Path):
         workspace.inside(str(history))
     if where is None:

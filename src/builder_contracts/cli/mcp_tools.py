@@ -24,6 +24,7 @@ from builder_contracts.run.exit_status import MEANINGS, SHORT
 from builder_contracts.run.inputs import contract_files
 from builder_contracts.run.options import MCP, settings_of, usage_error
 from builder_contracts.runner.process import run_cancellable
+from builder_contracts.sources.cache import is_fetched
 
 Answer = dict[str, Any]
 
@@ -59,9 +60,13 @@ class Workspace:
             )
         return path.relative_to(root)
 
+    def contracts_path(self) -> Path:
+        """The contracts: below the root, or fetched from the source that the server was started with. Raises InputError."""
+        return Path(self.contracts) if is_fetched(self.contracts) else self.inside(self.contracts)
+
     def load(self) -> list[Contract]:
         """The contracts. Raises InputError."""
-        return load_all(contract_files([self.inside(self.contracts)]), settings_of(MCP, self.settings))
+        return load_all(contract_files([self.contracts_path()]), settings_of(MCP, self.settings))
 
 
 Say = Callable[[str], Awaitable[None]]
@@ -248,7 +253,7 @@ def _diff(workspace: Workspace, arguments: dict[str, Any]) -> Answer:
 
 
 def _select(workspace: Workspace, arguments: dict[str, Any]) -> Answer:
-    folder = workspace.inside(workspace.contracts)
+    folder = workspace.contracts_path()
     data = to_data(arguments["needs"], *choose_builder(arguments["needs"], [folder], workspace.settings))
     code = ExitCode.KEPT if data["label"] else ExitCode.BROKEN
     return answer(
@@ -289,14 +294,14 @@ def _check(workspace: Workspace, arguments: dict[str, Any], _: Path) -> Sequence
         )
     name, image = arguments["class"], arguments.get("image")
     # Every word is glued to its option: one that begins with a hyphen stays a value.
-    words = ["check", f"--contracts={workspace.inside(workspace.contracts)}", f"--builder={name}"]
+    words = ["check", f"--contracts={workspace.contracts_path()}", f"--builder={name}"]
     words += [f"--image={name}={image}"] if image else []
     return [*words, f"-k{arguments['keyword']}"] if arguments.get("keyword") else words
 
 
 def _judge_repository(workspace: Workspace, arguments: dict[str, Any], _: Path) -> Sequence[str]:
     folder = workspace.inside(arguments.get("path", "."))
-    return ["truth", f"--repo={folder}", f"--contracts={workspace.inside(workspace.contracts)}"]
+    return ["truth", f"--repo={folder}", f"--contracts={workspace.contracts_path()}"]
 
 
 def _judge_workflows(workspace: Workspace, arguments: dict[str, Any], scratch: Path) -> Sequence[str]:
@@ -313,7 +318,7 @@ def _judge_workflows(workspace: Workspace, arguments: dict[str, Any], scratch: P
         file = scratch / ".github" / "workflows" / "workflow.yml"
         file.parent.mkdir(parents=True)
         file.write_text(text, "utf-8")
-    return ["workflows", f"--contracts={workspace.inside(workspace.contracts)}", str(folder)]
+    return ["workflows", f"--contracts={workspace.contracts_path()}", str(folder)]
 
 
 def _text(description: str, **more: Any) -> dict[str, Any]:

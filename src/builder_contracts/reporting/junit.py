@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
+from builder_contracts.reporting.tally import several_runners
 from builder_contracts.reporting.terminal import format_verdict
 from builder_contracts.reporting.verdict_data import to_properties
 from builder_contracts.reporting.whole_file import RunRecord
@@ -30,18 +31,19 @@ def render(record: RunRecord) -> str:
     )
     if record.info.started:
         suite.set("timestamp", record.info.started)
+    several = several_runners(verdicts)
     for verdict in verdicts:
-        _case(suite, verdict)
+        _case(suite, verdict, f" ({verdict.origin.runner})" if several else "")
     ElementTree.indent(suites)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(suites, encoding="unicode")}\n'
 
 
-def _case(suite: ElementTree.Element, verdict: Verdict) -> None:
+def _case(suite: ElementTree.Element, verdict: Verdict, runner: str) -> None:
     case = ElementTree.SubElement(
         suite,
         "testcase",
         classname=_xml(verdict.builder),
-        name=_xml(verdict.local_id),
+        name=_xml(f"{verdict.local_id}{runner}"),
         time=f"{verdict.origin.seconds:.3f}",
     )
     properties = ElementTree.SubElement(case, "properties")

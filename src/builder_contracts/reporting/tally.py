@@ -71,10 +71,15 @@ def count(verdicts: Iterable[Verdict]) -> Counter[Outcome]:
     return Counter(verdict.outcome for verdict in verdicts)
 
 
+def several_runners(verdicts: Iterable[Verdict]) -> bool:
+    """Whether runners are compared, so that each of their clauses needs the runner's name."""
+    return len({verdict.origin.runner for verdict in verdicts if verdict.origin.runner}) > 1
+
+
 def summarize(verdicts: Iterable[Verdict]) -> list[SummaryLine]:
     """A line per builder class, in the order of their first verdicts; and per runner, where there are several."""
     verdicts = list(verdicts)
-    several = len({verdict.origin.runner for verdict in verdicts if verdict.origin.runner}) > 1
+    several = several_runners(verdicts)
     groups: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         runner = f" ({verdict.origin.runner})" if several and verdict.origin.runner else ""

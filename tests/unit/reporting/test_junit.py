@@ -46,6 +46,12 @@ def test_case_is_the_clause_with_its_verdict() -> None:
     assert "likely cause    the image lacks" in (failure.text or "")
 
 
+def test_cases_of_compared_runners_have_different_names() -> None:
+    runners = [replace(SAMPLE, origin=replace(SAMPLE.origin, runner=name)) for name in ("docker", "local")]
+    names = [case.get("name") for case in suite(*runners).findall("testcase")]
+    assert names == ["toolchain/xz (docker)", "toolchain/xz (local)"]
+
+
 @given(st.lists(VERDICTS, max_size=3))
 def test_any_text_is_well_formed_xml(verdicts: list[Verdict]) -> None:
     assert len(suite(*verdicts).findall("testcase")) == len(verdicts)

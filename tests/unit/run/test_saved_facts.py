@@ -7,18 +7,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from builder_contracts.cli import group
 from builder_contracts.contract.loading import load as load_contract
 from builder_contracts.contract.model import Contract
-from builder_contracts.errors import BuilderContractsError
 from builder_contracts.facts.json_codec import to_json
 from builder_contracts.facts.model import Facts, ResourceFacts, ToolFacts
 from builder_contracts.observe.asked_words import digests
 from builder_contracts.run.saved_facts import SavedRun, load
 from builder_contracts.run.selection import Selected
 from builder_contracts.verdict import Outcome
+from tests.cli.terminal import call
 from tests.unit.judge.observed import GIB, POD, facts
 
 CONTRACT = """\
@@ -139,26 +137,16 @@ def test_age_up_to_the_limit_is_accepted(folder: Path) -> None:
     assert {outcome for outcome, _ in outcomes(saved).values()} == {Outcome.KEPT}
 
 
-def call(*arguments: str) -> tuple[int, str]:
-    """The exit code and all output."""
-    result = CliRunner().invoke(group, ["check", *arguments], standalone_mode=False)
-    error = result.exception
-    if isinstance(error, BuilderContractsError):
-        return error.exit_code, str(error)
-    assert error is None, error
-    return result.return_value, result.output
-
-
 @pytest.mark.parametrize("path", ["facts", "facts/sample.json"])
 def test_check_judges_saved_facts_and_says_their_age(folder: Path, path: str) -> None:
-    code, output = call("--facts", path)
+    code, output = call("check", "--facts", path)
     assert (code, "sample: judged on facts that are " in output, "5 kept" in output) == (0, True, True), (
         output
     )
 
 
 def test_check_on_facts_that_are_too_old_is_unproven(folder: Path) -> None:
-    code, output = call("--facts", "facts", "--max-age", "26h")
+    code, output = call("check", "--facts", "facts", "--max-age", "26h")
     assert (code, "at most 1 d 2 h are accepted" in output) == (2, True), output
 
 
@@ -172,5 +160,5 @@ def test_check_on_facts_that_are_too_old_is_unproven(folder: Path) -> None:
     ],
 )
 def test_facts_that_cannot_be_used_are_bad_input(folder: Path, arguments: list[str], message: str) -> None:
-    code, error = call(*arguments)
+    code, error = call("check", *arguments)
     assert (code, message in error) == (3, True), error

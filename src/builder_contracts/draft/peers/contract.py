@@ -18,7 +18,7 @@ from builder_contracts.errors import InputError, Location, Problem, printable
 # Text of Go's templates, and of no YAML that a test needs.
 _TEMPLATE = re.compile(r"\{\{")
 
-_DOCKERFILE = re.compile(r"(^|/)(Dockerfile|Containerfile)(\.[^/]*)?$|\.[Dd]ockerfile$")
+_DOCKERFILE = re.compile(r"(^|/)(Dockerfile|Containerfile)([._-][^/]*)?$|\.[Dd]ockerfile$")
 
 _COMMENT = """Converted from {file} by 'builder-contracts init --from'. Nothing was looked at: run 'builder-contracts check'.
 Promises: {promises}. What became none: {left}, at the end, each with its reason."""

@@ -18,6 +18,8 @@ _TYPES = {
     "character-device": "character-device",
     "block-device": "block-device",
 }
+# A pattern that matches the empty text is no promise, so silence forbids every character.
+_ANYTHING = r"[\s\S]"
 _MATCHER = "a matcher of goss; write the promise by hand"
 
 
@@ -69,7 +71,7 @@ def _file(name: str, test: Mapping[str, Any]) -> Iterator[Converted]:
             )
     yield Proposal(("filesystem", path), value or "present", label)
     for field in ("contents", "contains"):
-        if test.get(field):
+        if test.get(field) not in (None, []):
             yield from _output(
                 f"{label}: {field}",
                 command_name(f"content{path}"),
@@ -81,9 +83,14 @@ def _file(name: str, test: Mapping[str, Any]) -> Iterator[Converted]:
 def _output(
     label: str, name: str, command: dict[str, Any], streams: Mapping[str, Any]
 ) -> Iterator[Converted]:
-    """A command with the patterns that goss states for its streams."""
+    """A command with what goss states for its streams: a text is all of one, a list has patterns for its lines."""
     for stream, stated in streams.items():
-        listed = texts([stated] if isinstance(stated, str) else stated)
+        if isinstance(stated, str):
+            command[stream] = (
+                {"matches": [rf"\A{re.escape(stated)}\Z"]} if stated else {"forbids": [_ANYTHING]}
+            )
+            continue
+        listed = texts(stated)
         if listed is None:
             yield LeftOut(f"{label}: {stream}" if len(streams) > 1 else label, _MATCHER)
             continue
@@ -98,12 +105,13 @@ def _output(
 def _pattern(text: str) -> str:
     """The pattern of a text of goss: between slashes it is one, and an exclamation mark negates.
 
-    >>> _pattern("a.b"), _pattern("/a.b/"), _pattern("!/x/")
-    ('a\\\\.b', 'a.b', 'x')
+    >>> _pattern("a.b"), _pattern("/a.b/"), _pattern("!/^x/")
+    ('a\\\\.b', 'a.b', '(?m)^x')
     """
     text = text.removeprefix("!")
     if len(text) > 1 and text.startswith("/") and text.endswith("/"):
-        return text[1:-1]
+        # goss reads line by line; a contract reads the whole text.
+        return f"(?m){text[1:-1]}" if set("^$") & set(text) else text[1:-1]
     return re.escape(text.removeprefix("\\"))
 
 
@@ -121,7 +129,7 @@ def _command(name: str, test: Mapping[str, Any]) -> Iterator[Converted]:
         command["status"] = status
     if type(timeout) is int and timeout > 0:
         command["within"] = min(60, -(-timeout // 1000))
-    streams = {field: test[field] for field in ("stdout", "stderr") if test.get(field)}
+    streams = {field: test[field] for field in ("stdout", "stderr") if test.get(field) not in (None, [])}
     yield from _output(label, command_name(name), command, streams)
 
 

@@ -146,8 +146,8 @@ def _run_options(options: Mapping[str, Any]) -> Iterator[Converted]:
         match field, value:
             case "privileged", bool():
                 yield Proposal(("isolation", "privileged"), value, label)
-            case "user", str():
-                yield Proposal(("identity", "user"), value, label)
+            case "user", _:
+                yield LeftOut(label, "a job runs as the image's user: promise it under 'identity'")
             case "capabilities", list():
                 names = [str(name).upper().removeprefix("CAP_") for name in value]
                 yield Proposal(("isolation", "capabilities"), {"require": names}, label)

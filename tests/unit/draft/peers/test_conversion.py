@@ -90,7 +90,7 @@ metadataTest:
   workdir: /work
   exposedPorts: ["80"]
 licenseTests: [{debian: true}]
-containerRunOptions: {privileged: true, bindMounts: ["/a:/b"]}
+containerRunOptions: {privileged: true, user: root, bindMounts: ["/a:/b"]}
 """
 
 DOCKERFILE = """\
@@ -154,6 +154,20 @@ def test_tests_of_goss_become_promises(tmp_path: Path) -> None:
     assert contract["process"] == {"sysctls": {"kernel.ostype": "Linux"}}
 
 
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        ("a.b\n", {"matches": ["\\Aa\\.b\\\n\\Z"]}),
+        ("", {"forbids": ["[\\s\\S]"]}),
+        (["/^a$/", "!/x$/"], {"matches": ["(?m)^a$"], "forbids": ["(?m)x$"]}),
+    ],
+    ids=["text", "silence", "lines"],
+)
+def test_output_means_what_it_means_to_goss(tmp_path: Path, stated: Any, expected: Any) -> None:
+    contract = document(yaml.safe_dump({"command": {"true": {"stdout": stated}}}), tmp_path)
+    assert contract["commands"]["true"]["stdout"] == expected
+
+
 def test_what_goss_asks_and_a_contract_does_not_is_listed() -> None:
     left_out = {item.test for item in converted(GOSS).left_out}
     assert left_out == {
@@ -183,7 +197,7 @@ def test_structure_tests_become_promises(tmp_path: Path) -> None:
     assert contract["isolation"] == {"privileged": True}
     assert {item.test for item in converted(STRUCTURE).left_out} == {
         "commandTests setup", "fileExistenceTests Date: isExecutableBy", "metadataTest exposedPorts", "licenseTests",
-        "containerRunOptions bindMounts",
+        "containerRunOptions bindMounts", "containerRunOptions user",
     }  # fmt: skip
 
 
