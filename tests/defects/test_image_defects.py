@@ -192,9 +192,11 @@ DEFECTS = [
         "RUN printf '#!/bin/sh\\n/usr/bin/${0##*/} --version\\n' >/usr/local/bin/flex && chmod 0755 /usr/local/bin/flex"
         " && for tool in bison rsync ccache kmod pahole; do cp /usr/local/bin/flex /usr/local/bin/$tool; done"
         ' && printf \'#!/bin/sh\\n[ "$1" = --version ] && exec /usr/bin/xz --version\\nexec gzip "$@"\\n\''
-        " >/usr/local/bin/xz && chmod 0755 /usr/local/bin/xz\nENV MAKEFLAGS=-i",
-        tuple(f"toolchain/{name}" for name in "flex bison rsync ccache kmod pahole xz make".split()),
-        "printed '', not 'a piece of work'",
+        " >/usr/local/bin/xz && chmod 0755 /usr/local/bin/xz\nENV MAKEFLAGS=-i\n"
+        'RUN printf \'#!/bin/sh\\n[ "$1" = --version ] && exec /usr/bin/jq --version\\necho "[2]"\\n\''
+        " >/usr/local/bin/jq && chmod 0755 /usr/local/bin/jq",
+        tuple(f"toolchain/{name}" for name in "flex bison rsync ccache kmod pahole xz make jq".split()),
+        "printed '', not '{nonce}'",
     ),
     Defect(
         "no-c-headers",

@@ -179,7 +179,7 @@ class WorkFacts:
     """How far a tool came with its piece of work: the last step that ran, and how that ended.
 
     ``output`` is its standard output and ``errors`` its standard error, both shortened. A step that was ended after
-    its time has the status HUNG.
+    its time has the status HUNG. The number of the run, with which the tool worked, is ``{nonce}`` in both.
     """
 
     step: int

@@ -11,7 +11,7 @@ from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
 from builder_contracts.judge.interruption import doubt
 from builder_contracts.judge.unproven import unproven_because
 from builder_contracts.tools.versions import ToolVersion, version_in, without_escapes
-from builder_contracts.tools.work import WorkStep
+from builder_contracts.tools.work import NONCE, WorkStep
 from builder_contracts.verdict import Assessment, Outcome, broken, kept, unproven
 
 
@@ -119,8 +119,9 @@ def _work(promise: Tool, tool: model.ToolFacts, control: Seen[float], inspect: s
     expected = promise.work.output
     printed = without_escapes(work.output).strip()
     if expected is not None and printed != expected.strip():
+        new = ", whose {nonce} is a number that is new in each run" if NONCE in expected else ""
         return broken(
-            f"{tool.path} does not do its work: '{command}' printed {printed[:200]!r}, not {expected!r}",
+            f"{tool.path} does not do its work: '{command}' printed {printed[:200]!r}, not {expected!r}{new}",
             "another program of this name comes first on PATH, or the tool is damaged",
             inspect=where,
         )

@@ -156,7 +156,7 @@ def _ask(asked: Sequence[str], runner: Runner, deadline: float) -> ProbeAnswers:
     until = time.monotonic() + deadline * TimeLimit.LONGEST
     for batch in batches(asked):
         # Who answers without it was not asked, or remembers another run.
-        nonce = secrets.token_hex(8)
+        nonce = _nonce()
         completed = runner.execute(
             ["/bin/sh", "-c", probe(), "builder-contracts-probe", nonce, *batch],
             deadline=max(0.1, min(deadline, until - time.monotonic())),
@@ -174,13 +174,18 @@ def _look(contract: Contract, look_outside: Look, deadline: float) -> ProbeAnswe
     answers: ProbeAnswers | None = None
     until = time.monotonic() + deadline
     for batch in batches(questions(contract, {})):
-        nonce = secrets.token_hex(8)
+        nonce = _nonce()
         completed = look_outside(look.program(), [nonce, *batch], max(0.1, until - time.monotonic()))
         part = read.parse(completed.stdout, _ended(completed, "outside witness"), nonce=nonce)
         answers = answers.followed_by(part) if answers else part
         if answers.lost:
             break
     return dataclasses.replace(answers or ProbeAnswers(), missing=ONLY_INSIDE)
+
+
+def _nonce() -> str:
+    """Twenty digits. The first eight become a number for tools to work with."""
+    return str(secrets.randbelow(9 * 10**19) + 10**19)
 
 
 def _ended(completed: CompletedCommand, name: str) -> str:

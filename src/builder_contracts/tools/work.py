@@ -10,11 +10,16 @@ from typing import Any
 _FIRST_LINE = 'IFS= read -r line <"$0" && echo "$line"'
 
 
+NONCE = "{nonce}"
+"""Stands for a number of eight digits that is new in each run, so that no prepared answer of a tool is the right one."""
+
+
 @dataclass(frozen=True)
 class WorkStep:
     """One command. ``program`` is the tool itself where it is empty; ``into`` is the file that takes standard output.
 
-    ``{scratch}`` in an argument stands for the scratch folder, in which every step runs.
+    ``{scratch}`` stands for the scratch folder, in which every step runs, and ``{nonce}`` for a number of the run:
+    in arguments, standard input, files and variables, and ``{nonce}`` also in the expected output.
     """
 
     arguments: tuple[str, ...]

@@ -25,7 +25,7 @@ from builder_contracts.facts.model import (
 from builder_contracts.tools.catalog import catalog
 from tests.unit.judge.observed import IMAGE, LOST, NOT_HERE, facts
 
-DONE = WorkFacts(3, 0, "a piece of work")
+DONE = WorkFacts(3, 0, "a piece of {nonce}")
 XZ = ToolFacts("/usr/bin/xz", 0, "xz (XZ Utils) 5.8.4", DONE)
 
 

@@ -21,11 +21,11 @@ def line(text: str, start: str) -> str:
     ("tool", "shown"),
     [
         (
-            ToolFacts("/usr/bin/xz", 0, "xz (XZ Utils) 5.8.4", WorkFacts(3, 0, "a piece of work")),
+            ToolFacts("/usr/bin/xz", 0, "xz (XZ Utils) 5.8.4", WorkFacts(3, 0, "a piece of {nonce}")),
             "xz 5.8.4 works /usr/bin/xz",
         ),
         (
-            ToolFacts("/usr/bin/xz", 1, "xz: not found 5", WorkFacts(3, 0, "a piece of work")),
+            ToolFacts("/usr/bin/xz", 1, "xz: not found 5", WorkFacts(3, 0, "a piece of {nonce}")),
             "xz - works /usr/bin/xz",
         ),
         (

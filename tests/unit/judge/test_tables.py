@@ -131,7 +131,8 @@ def forbidden(control: model.Seen[ConnectionFacts] = CONNECTED, routes: model.Se
 
 IDLE, LATE = model.ControlFacts(9, 0.2), model.ControlFacts(2, 3.1)
 CURL = Tool("curl", version=VersionRange(">=8"))
-XZ = Tool("xz", work=ToolWork((WorkStep(("-c",), into="packed"), WorkStep(("-dc", "packed"))), "text"))
+WORK = ToolWork((WorkStep(("-c",), into="packed"), WorkStep(("-dc", "packed"))), "text")
+XZ = Tool("xz", work=WORK)
 NIX = Tool("nix", version=VersionRange(">=2.24,<3"), features=(("flakes", ("eval", "1")),), package="nix-bin")
 DENIED = Denied("metadata")
 BOUNDING_ALL = (1 << 41) - 1
@@ -258,6 +259,7 @@ TABLE = {
         kept("version only", CURL, facts(tools={"curl": tool("/usr/bin/curl", "curl 8.1")}), "/usr/bin/curl 8.1 (curl 8.1) (version only)", counted=(1, 2)),
         kept("does its work", XZ, facts(tools={"xz": worked(2, 0, "text")}), "/usr/bin/xz; it does its work"),
         broken("other output", XZ, facts(tools={"xz": worked(2, 0, "tex")}), "'xz -dc packed' printed 'tex', not 'text'", "another program"),
+        broken("prepared output", replace(XZ, work=replace(WORK, output="a {nonce}")), facts(tools={"xz": worked(2, 0, "a 1")}), "printed 'a 1', not 'a {nonce}', whose {nonce} is a number that is new in each run", "another program"),
         broken("no work", XZ, facts(tools={"xz": worked(1, 1, "", "xz: internal error\nmore")}), "/usr/bin/xz does not do its work: 'xz -c' exited with status 1: xz: internal error", "its own message names the cause"),
         broken("library lost at work", XZ, facts(tools={"xz": worked(1, 127, "", "xz: error while loading shared libraries: liblzma.so.5")}), "status 127", "it lacks a library"),
         broken("musl library lost", XZ, facts(tools={"xz": worked(1, 127, "", "Error loading shared library liblzma.so.5: No such file")}), "status 127", "it lacks a library"),

@@ -19,7 +19,7 @@ from builder_contracts.observe.inside.answers import ProbeAnswers, parse
 from builder_contracts.observe.inside.questions import SEPARATOR, probe
 from builder_contracts.runner import process
 
-NONCE = "c0ffee"
+NONCE = "10293847560123456789"
 SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

@@ -18,6 +18,7 @@ from builder_contracts.facts.model import (
     ResourceFacts,
     ToolFacts,
     Unseen,
+    WorkFacts,
 )
 from builder_contracts.observe.inside import answers as read
 from builder_contracts.observe.inside.answers import ProbeAnswers
@@ -246,6 +247,14 @@ def test_a_feature_called_unseen_is_a_feature() -> None:
     tool = read.tool(parse("\n".join(map(json.dumps, lines)).encode(), ""), "xz", ["unseen"])
     assert not isinstance(tool, Unseen)
     assert not isinstance(tool.features["unseen"], Unseen)
+
+
+def test_a_printed_placeholder_is_no_number_of_the_run() -> None:
+    work = {"nonce": "10293847", "step": 1, "status": 0, "output": "a {nonce}", "errors": "b 10293847"}
+    lines = [["tools", "jq", {"path": "/bin/jq"}], ["work", "jq", work]]
+    tool = read.tool(parse("\n".join(map(json.dumps, lines)).encode(), ""), "jq", [], works=True)
+    assert isinstance(tool, ToolFacts)
+    assert tool.work == WorkFacts(1, 0, "a {no nonce}", "b {nonce}")
 
 
 @pytest.mark.parametrize(

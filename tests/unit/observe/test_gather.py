@@ -87,7 +87,7 @@ def test_this_host_is_observed_in_one_pass(contract: Contract) -> None:
         str(facts.tools["sh"].path) if isinstance(facts.tools["sh"], ToolFacts) else "",
         Unseen("its version was not observed"),
         Unseen("its version was not observed"),
-        WorkFacts(1, 0, "42 work"),
+        WorkFacts(1, 0, "42 {nonce}"),
     )
     assert facts.tools["no-such-tool"] == ToolFacts(None)
     assert isinstance(facts.env, dict)
@@ -290,8 +290,8 @@ SOUND_LINES: list[list[Any]] = [
     ["identity", "", {"uid": 1001, "gid": 1001, "user": "x", "home": "/", "home_exists": True, "home_writable": True}],
     ["tools", "sh", {"path": "/bin/sh"}],
     ["tools", "git", {"path": "/bin/git", "status": 0, "output": "git version 2.51.0"}],
-    ["work", "sh", {"step": 1, "status": 0, "output": "42 work", "errors": ""}],
-    ["work", "git", {"step": 5, "status": 0, "output": "a piece of work", "errors": ""}],
+    ["work", "sh", {"nonce": "10293847", "step": 1, "status": 0, "output": "42 10293847", "errors": ""}],
+    ["work", "git", {"nonce": "10293847", "step": 5, "status": 0, "output": "a piece of 10293847", "errors": ""}],
     ["paths", "/", {"type": "directory", "symlink": False, "writable": False, "mode": "755", "owner": "root", "free": [9, 4096000]}],
     ["isolation", "bounding", "0000000000000000"],
     ["isolation", "no_new_privileges", 1],

@@ -60,7 +60,7 @@ network: {resolve: [a.example], reach: ["a.example:80"], deny: [metadata]}
             ["daemon"],
             ["shell", "/bin/sh"],
             ["tool", "jq"],
-            ["work", "jq", "20", "step", "", '{"work": [1, [2]]}', "", "2", "-c", ".work[1]"],
+            ["work", "jq", "20", "step", "", '{"work": [1, [{nonce}]]}', "", "2", "-c", ".work[1]"],
             ["tool", "nix", "--version"],
             ["work", "nix", "20", "step", "", "x", "", "2", "eval", "1"],
             ["feature", "nix", "flakes", "eval", ""],

@@ -564,13 +564,21 @@ answer_feature() {
   say features "$name" "{$quoted:$value}"
 }
 
-# fill TEXT: sets $filled to TEXT with the scratch folder in the place of each {scratch}.
+# What a tool is given of the nonce: enough of it that no prepared answer fits, too little to forge the probe's.
+number_of_run=${nonce%"${nonce#????????}"}
+
+# fill TEXT: sets $filled to TEXT with the scratch folder in the place of each {scratch}, and a number of this run in
+# that of each {nonce}.
 fill() {
   filled='' rest=$1
   while :; do
+    before=${rest%%'{'*}
+    filled=$filled$before rest=${rest#"$before"}
     case $rest in
-      *'{scratch}'*) filled=$filled${rest%%'{scratch}'*}$place/work rest=${rest#*'{scratch}'} ;;
-      *) filled=$filled$rest; return ;;
+      '') return ;;
+      '{scratch}'*) filled=$filled$place/work rest=${rest#'{scratch}'} ;;
+      '{nonce}'*) filled=$filled$number_of_run rest=${rest#'{nonce}'} ;;
+      *) filled=$filled'{' rest=${rest#?} ;;
     esac
   done
 }
@@ -609,9 +617,10 @@ answer_work() {
   while [ $# -gt 0 ] && [ "$status" -eq 0 ]; do
     case $1 in
       set) fill "$3"; export "$2=$filled"; shift 3; continue ;;
-      file) written=$2 text=$3; shift 3 ;;
+      file) fill "$2"; written=$filled text=$3; shift 3 ;;
       *) program=${2:-$tool} text=$3 into=$4 words=$5 written=$place/in; shift 5 ;;
     esac
+    fill "$text"; text=$filled
     if ! { printf '%s' "$text" >"$written"; } 2>/dev/null; then
       unseen "cannot write to the scratch folder $place"
       say work "$name" "$json"
@@ -631,7 +640,7 @@ answer_work() {
   esac
   shorten "$printed" 500; quote "$short"; printed=$quoted
   shorten "$complained" 500; quote "$short"
-  say work "$name" "{\"step\":$step,\"status\":$status,\"output\":$printed,\"errors\":$quoted}"
+  say work "$name" "{\"nonce\":\"$number_of_run\",\"step\":$step,\"status\":$status,\"output\":$printed,\"errors\":$quoted}"
 }
 
 answer_path() {
