@@ -168,7 +168,7 @@ def test_leftovers_of_a_failed_proof_are_in_its_attempts(
         ).carry_out()
     assert isinstance(records.nix, Unavailable)
     assert "the disk is full" in records.nix.reason
-    attempt = records.attempts["nix", "writer"]
+    attempt = records.attempts["nix"]["writer"]
     assert isinstance(attempt, PublishAttempt)
     assert attempt.leftovers == "not cleaned up: bbbb.narinfo, nar/bbbb.nar"
     refused = tuple(f"{name} at {server.url}" for name in ("bbbb.narinfo", "nar/bbbb.nar"))

@@ -58,7 +58,7 @@ def records(lost: Unavailable | None = None) -> ProofRecords:
             case CacheProof(role=role) if role != "nix":
                 made.bazel[role] = lost or example_records.bazel("grpc" if "grpc" in role else "http")
             case PublicationProof(target=target, show=show) if show not in STATE:
-                made.attempts[(target, show)] = lost or written(show)
+                made.attempts.setdefault(target, {})[show] = lost or written(show)
             case CanaryProof(canary=canary):
                 results = {other.show: GOOD for other in PROMISES.values() if isinstance(other, CanaryProof)}
                 made.canaries[canary] = lost or CanaryRecord(canary, results)

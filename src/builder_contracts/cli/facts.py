@@ -9,7 +9,7 @@ import click
 
 from builder_contracts.cli.options import table_options
 from builder_contracts.contract import schemas
-from builder_contracts.contract.files import current_directory, write
+from builder_contracts.contract.files import current_directory
 from builder_contracts.contract.loading import load_all
 from builder_contracts.contract.model import Contract
 from builder_contracts.draft.listing import listing
@@ -20,6 +20,7 @@ from builder_contracts.facts.model import Facts, StartFacts, Unseen
 from builder_contracts.run.exit_status import after_removal
 from builder_contracts.run.inputs import contract_files, unknown
 from builder_contracts.run.options import DIFF, FACTS, RunOptions, kind_of, parse, usage_error
+from builder_contracts.run.saved_facts import save_text
 from builder_contracts.run.single_observation import observe
 from builder_contracts.runner.leftovers import Leftovers
 
@@ -66,7 +67,7 @@ def facts(
     if output is None:
         click.echo(text, nl=False)
     else:
-        _save(text, output)
+        save_text(output, text)
     finish(ExitCode.KEPT, left)
 
 
@@ -92,15 +93,6 @@ def _contract(options: RunOptions, image: str | None) -> Contract | None:
         return None
     contracts = load_all(contract_files(options.paths), options.settings)
     return _choose(contracts, options.builders, image)
-
-
-def _save(text: str, output: Path) -> None:
-    try:
-        write(output, text.encode())
-    except OSError as error:
-        raise usage_error(
-            f"cannot write {output}: {error.strerror}", "choose a file in an existing directory"
-        ) from None
 
 
 def _choose(contracts: list[Contract], builders: tuple[str, ...], image: str | None) -> Contract:

@@ -19,12 +19,12 @@ from builder_contracts.runner.leftovers import Leftovers
 class ProofRecords:
     """All records of one class; each experiment has a record, or the reason why it has no record.
 
-    ``leftovers`` is what they wrote to deployments and could not remove.
+    ``attempts`` are by target and identity. ``leftovers`` is what they wrote to deployments and could not remove.
     """
 
     nix: NixRecord | Unavailable | None = None
     bazel: dict[str, BazelRecord | Unavailable] = field(default_factory=dict)
-    attempts: dict[tuple[str, str], PublishAttempt | Unavailable] = field(default_factory=dict)
+    attempts: dict[str, dict[str, PublishAttempt | Unavailable]] = field(default_factory=dict)
     state: StateRecord | Unavailable | None = None
     http_state: HttpStateRecord | Unavailable | None = None
     canaries: dict[str, CanaryRecord | Unavailable] = field(default_factory=dict)

@@ -181,8 +181,7 @@ class ExperimentSchedule:
             self.records.state = lost
         elif role == "state":
             self.records.http_state = lost
-        for identity in IDENTITIES:
-            self.records.attempts[(role, identity)] = lost
+        self.records.attempts[role] = dict.fromkeys(IDENTITIES, lost)
 
     def _lose_nix(self, canary: Canary, lost: Unavailable) -> None:
         self.records.nix = lost
@@ -201,8 +200,8 @@ class ExperimentSchedule:
 
     def _lose_attempts(self, targets: Iterable[str], lost: Unavailable) -> None:
         for target in targets:
-            for identity in IDENTITIES:
-                self.records.attempts.setdefault((target, identity), lost)
+            attempts = self.records.attempts.get(target, {})
+            self.records.attempts[target] = {**dict.fromkeys(IDENTITIES, lost), **attempts}
 
     def _lose(self, record: str) -> Lose:
         """What makes a whole record unavailable."""
@@ -281,12 +280,12 @@ class ExperimentSchedule:
         if isinstance(self.records.nix, NixRecord):
             self.records.nix = dataclasses.replace(self.records.nix, leftovers=leftovers)
         anonymous_reader = self.bench.endpoints["nix"].anonymous_reader
-        for name, attempt in with_control(published.attempts, anonymous_reader=anonymous_reader).items():
-            self.records.attempts[("nix", name)] = (
-                dataclasses.replace(attempt, leftovers=leftovers)
-                if isinstance(attempt, PublishAttempt)
-                else attempt
-            )
+        self.records.attempts["nix"] = {
+            name: dataclasses.replace(attempt, leftovers=leftovers)
+            if isinstance(attempt, PublishAttempt)
+            else attempt
+            for name, attempt in with_control(published.attempts, anonymous_reader=anonymous_reader).items()
+        }
 
     def _flake(self, job: ProofJob, canary: Canary, nonce: str, results: CheckResults) -> None:
         """Build a flake in a job with Nix's configuration, and check what only Nix can show."""
@@ -370,8 +369,7 @@ class ExperimentSchedule:
                 self._build(job, canary, nonce, results)
                 if pushed:
                     with self.bench.relying_on("registry"):
-                        for name, attempt in docker_push.push(self.bench, job).items():
-                            self.records.attempts[("registry", name)] = attempt
+                        self.records.attempts["registry"] = docker_push.push(self.bench, job)
             finally:
                 if job.shared:
                     docker_push.remove_image(job.last, before)
@@ -421,8 +419,7 @@ class ExperimentSchedule:
 
     def _target(self, target: str, job: ProofJob) -> None:
         with self.bench.relying_on(target):
-            for name, attempt in publication.prove(self.bench, target, job).items():
-                self.records.attempts[(target, name)] = attempt
+            self.records.attempts[target] = publication.prove(self.bench, target, job)
 
 
 def _load(name: str, contract: Contract) -> Canary | Unavailable:

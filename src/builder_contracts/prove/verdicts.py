@@ -23,7 +23,7 @@ from builder_contracts.prove.secrets import judge as judge_secrets
 from builder_contracts.prove.state import judge as judge_state
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.prove.witnessed import Witnessed, unavailable
-from builder_contracts.verdict import Rung, Verdict, unproven
+from builder_contracts.verdict import Assessment, Rung, Verdict, unproven
 
 
 def find(promise: ProofPromise, records: ProofRecords) -> Witnessed:
@@ -38,7 +38,7 @@ def find(promise: ProofPromise, records: ProofRecords) -> Witnessed:
         case PublicationProof(show=show) if show in STATE:
             return judge_state.judge(show, records.state)
         case PublicationProof(target=target, show=show):
-            return judge_publication.judge(show, records.attempts.get((target, show)))
+            return judge_publication.judge(show, records.attempts.get(target, {}).get(show))
         case NoSecrets():
             return judge_secrets.judge(records.scan)
         case CanaryProof(canary=canary, show=show):
@@ -67,13 +67,19 @@ class ProofContext:
 
 
 def judge(
-    clause: Clause, contract: Contract, records: ProofRecords, where: ProofContext, *, today: date
+    clause: Clause,
+    contract: Contract,
+    records: ProofRecords,
+    where: ProofContext,
+    *,
+    today: date,
+    instead: Assessment | None = None,
 ) -> Verdict:
-    """The verdict on one clause that is shown by doing."""
+    """The verdict on one clause that is shown by doing; ``instead`` is used if the records cannot decide."""
     promise = clause.promise
     if not isinstance(promise, ProofPromise):
         raise TypeError(f"{clause.id} is judged from facts")
-    raw, witnesses = find(promise, records)
+    raw, witnesses = (instead, ()) if instead else find(promise, records)
     finding = under_waiver(clause, raw, today)
     about = where.about
     if witnesses and about is not None and about.kind == "local":

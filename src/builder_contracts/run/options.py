@@ -211,6 +211,10 @@ OPTIONS: tuple[Option, ...] = (
         "max_age", "--max-age", metavar="AGE", convert=time_span, faces=(CHECK,),
         help="With --facts: clauses are unproven on facts that are older, such as 26h, 90m or 7d.",
     ),
+    _option(
+        "save", "--save", metavar="DIR", convert=Path, faces=(CHECK,),
+        help="Save facts and records of proofs as CLASS.json and CLASS.proofs.json, for a later --facts DIR.",
+    ),
     _option("init_image", "--image", metavar="REF", faces=(INIT,), help="Image to look at."),
     _option(
         "runner", "--runner", choices=("docker", "local"), default="docker", faces=(INIT,),
@@ -404,6 +408,7 @@ class RunOptions:
     reports: tuple[str, ...] = ()
     saved_facts: str | None = None
     max_age: timedelta | None = None
+    save: Path | None = None
     sign_key: Path | None = None
     report_format: str | None = None
     keyword: str = ""
@@ -478,6 +483,7 @@ def parse(face: str, values: Mapping[str, Any], *, cwd: Path, paths: Iterable[Pa
         reports=read.get("report", ()),
         saved_facts=read.get("saved_facts"),
         max_age=read.get("max_age"),
+        save=read.get("save"),
         sign_key=read.get("sign_key"),
         report_format=read.get("report_format"),
         keyword=read.get("keyword") or "",

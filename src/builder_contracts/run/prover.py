@@ -23,6 +23,7 @@ from builder_contracts.prove.backends import (
     in_containers,
 )
 from builder_contracts.prove.records import ProofRecords
+from builder_contracts.prove.saved_proofs import SavedProofs, digests
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.prove.verdicts import ProofContext, judge
 from builder_contracts.run.options import kind_of
@@ -73,6 +74,10 @@ class Prover:
         """The verdict on one clause; the first call proves the class's ``selected`` clauses."""
         records, where = self.start(contract, selected).result()
         return judge(clause, contract, records, where, today=datetime.now(UTC).date())
+
+    def saved(self, contract: Contract, selected: Sequence[Clause]) -> SavedProofs:
+        """The records of a class, as a file keeps them."""
+        return SavedProofs(*self.start(contract, selected).result(), digests(selected, contract))
 
     def place(self) -> ProofBackend:
         """The backend of the proofs, set up by the first call. Raises BuilderContractsError after the end."""
@@ -127,7 +132,7 @@ def _all_lost(selected: Iterable[Clause], lost: Unavailable) -> ProofRecords:
             case CacheProof(role=role) if role != "nix":
                 records.bazel[role] = lost
             case PublicationProof(target=target, show=show):
-                records.attempts[(target, show)] = lost
+                records.attempts.setdefault(target, {})[show] = lost
                 records.state = records.http_state = lost
             case CanaryProof(canary=canary):
                 records.canaries[canary] = lost

@@ -31,6 +31,7 @@ from builder_contracts.runner.leftovers import Leftovers
 from builder_contracts.verdict import Verdict
 
 if TYPE_CHECKING:
+    from builder_contracts.prove.saved_proofs import SavedProofs
     from builder_contracts.run.prover import Prover
 
 
@@ -95,6 +96,12 @@ class Run:
     def facts(self, contract: Contract) -> Facts:
         """The result of the observation of a class."""
         return self._observer.facts(contract)
+
+    def evidence(self, selected: Selected) -> tuple[Facts, SavedProofs | None]:
+        """What the verdicts on a class rest on: its facts, and the records of its proofs if any are selected."""
+        contract = selected.contract
+        proofs = self._get_prover().saved(contract, selected.proved) if selected.proved else None
+        return self.facts(contract), proofs
 
     def close(self) -> Leftovers:
         """End what runs and remove everything that the run created: first the proofs', then the observations'.

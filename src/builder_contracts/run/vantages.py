@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder_contracts.errors import ExitCode
@@ -11,7 +12,7 @@ from builder_contracts.run.exit_status import exit_code
 from builder_contracts.run.inputs import Inputs
 from builder_contracts.run.options import RunOptions, usage_error
 from builder_contracts.run.progress import Progress
-from builder_contracts.run.saved_facts import SavedRun, load
+from builder_contracts.run.saved_facts import SavedRun, load, load_proofs, save
 from builder_contracts.run.selection import Selected
 from builder_contracts.runner.leftovers import Leftovers
 from builder_contracts.verdict import Verdict
@@ -30,6 +31,8 @@ class Vantages:
         self, options: RunOptions, inputs: Inputs, selection: Sequence[Selected], progress: Progress
     ) -> None:
         self._runs: dict[str, Run | SavedRun]
+        self._selection = selection
+        self._folder = _made(options) if options.save else None
         if options.saved_facts is None:
             if options.max_age is not None:
                 raise usage_error(
@@ -49,7 +52,13 @@ class Vantages:
                 )
             facts = load(options.cwd / options.saved_facts, [selected.contract for selected in selection])
             environment = inputs.bindings.environment
-            saved = SavedRun(facts, selection, max_age=options.max_age, environment=environment)
+            saved = SavedRun(
+                facts,
+                selection,
+                proofs=load_proofs(options.cwd / options.saved_facts, facts),
+                max_age=options.max_age,
+                environment=environment,
+            )
             self._runs = {options.runner: saved}
 
     @property
@@ -67,6 +76,9 @@ class Vantages:
         for run in self._runs.values():
             for verdict in run.verdicts():
                 yield dataclasses.replace(verdict, origin=dataclasses.replace(verdict.origin, run=run.id))
+            if self._folder is not None and not isinstance(run, SavedRun):
+                for selected in self._selection:
+                    save(self._folder, selected.contract.name, *run.evidence(selected))
             run.close()
 
     def by_runner(self, verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
@@ -79,6 +91,20 @@ class Vantages:
     def close(self) -> Leftovers:
         """End what runs and remove everything that was created; what remains."""
         return sum((run.close() for run in self._runs.values()), Leftovers())
+
+
+def _made(options: RunOptions) -> Path:
+    """The folder that --save names, made before anything is observed for it. Raises InputError."""
+    if options.saved_facts is not None or len(options.runners) > 1:
+        raise usage_error("--save with --facts or several --runner", "save what one runner shows")
+    folder = options.cwd / str(options.save)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise usage_error(
+            f"--save: cannot make {folder}: {error.strerror}", "choose another folder"
+        ) from None
+    return folder
 
 
 def worst_code(judged: Mapping[str, Sequence[Verdict]], *, strict: bool) -> ExitCode:

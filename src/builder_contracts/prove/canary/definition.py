@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,17 @@ class Canary:
     def kernel(self) -> bool:
         """Whether it is a kernel, which has its own tiers."""
         return (self.folder / "kernel.yaml").is_file()
+
+    @property
+    def digest(self) -> str:
+        """A digest of its definition and of everything that it is built from."""
+        digest = hashlib.sha256()
+        for name in ("canary.yaml", "kernel.yaml", *self.inputs):
+            for path in sorted({self.folder / name, *(self.folder / name).rglob("*")}):
+                if path.is_file():
+                    content = hashlib.sha256(path.read_bytes()).digest()
+                    digest.update(str(path.relative_to(self.folder)).encode() + b"\0" + content)
+        return digest.hexdigest()
 
     @property
     def shows(self) -> list[str]:
