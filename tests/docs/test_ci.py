@@ -17,11 +17,11 @@ WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A folder with .ci/run and, in the place of the two scripts, ones that write down how they are called."""
+    """A folder with .ci/run and, in the place of the scripts, ones that write down how they are called."""
     (tmp_path / ".ci").mkdir()
     shutil.copy2(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
     (tmp_path / "script").mkdir()
-    for name in ("contract", "test"):
+    for name in ("contract", "test", "kubernetes", "servers"):
         script = tmp_path / "script" / name
         script.write_text(
             f'#!/bin/sh\necho "{name} CI=$CI $*" >>calls\nexit "$(cat {name}.status)"\n', "utf-8"
@@ -42,11 +42,15 @@ def run(checkout: Path, *arguments: str, cwd: Path | None = None) -> subprocess.
     )
 
 
+def calls(checkout: Path) -> list[str]:
+    return (checkout / "calls").read_text("utf-8").splitlines()
+
+
 def test_ci_calls_the_two_scripts_with_reports(checkout: Path, tmp_path: Path) -> None:
     reports = tmp_path / "some where"
     done = run(checkout, str(reports), cwd=Path("/"))
     assert done.returncode == 0, done.stderr
-    assert (checkout / "calls").read_text("utf-8").splitlines() == [
+    assert calls(checkout)[:2] == [
         f"contract CI=true --junitxml {reports}/contract.xml --evidence {reports}/evidence",
         f"test CI=true --junitxml {reports}/tests.xml",
     ]
@@ -69,7 +73,71 @@ def test_any_failure_makes_it_red_and_both_run_all_the_same(
     done = run(checkout, "reports")
     assert done.returncode == 1
     assert says in done.stdout
-    assert len((checkout / "calls").read_text("utf-8").splitlines()) == 2
+    assert [call.split()[0] for call in calls(checkout)[:2]] == ["contract", "test"]
+
+
+ON_A_NODE = [
+    "kubernetes CI=true up",
+    "test CI=true --tests-only --kubernetes -m kubernetes and not slow",
+    "test CI=true --tests-only --kubernetes -m kubernetes and slow",
+    "kubernetes CI=true down",
+]
+
+
+def test_parts_run_while_there_is_time_and_the_rest_is_named(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUILDER_CONTRACTS_CI_MINUTES", "45")
+    done = run(checkout, "reports")
+
+    assert done.returncode == 0
+    assert [call for call in calls(checkout)[2:] if not call.startswith("servers")] == ON_A_NODE
+    assert "ci:   long: it may take 3600 s" in done.stdout.partition("left out")[2]
+    assert "'script/test' '--tests-only' '--long' '-m' 'long'" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("minutes", "started"), [("4", []), ("6", ON_A_NODE[::3]), ("120", [*ON_A_NODE, "long"])]
+)
+def test_no_part_starts_that_could_end_too_late(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, minutes: str, started: list[str]
+) -> None:
+    monkeypatch.setenv("BUILDER_CONTRACTS_CI_MINUTES", minutes)
+    done = run(checkout, "reports")
+
+    parts = [call for call in calls(checkout)[2:] if not call.startswith("servers")]
+    assert sorted("long" if "--long" in call else call for call in parts) == sorted(started)
+    assert ("left out" in done.stdout) is (minutes != "120")
+
+
+def test_minutes_that_are_no_number_are_refused(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUILDER_CONTRACTS_CI_MINUTES", "1h")
+    done = run(checkout, "reports")
+    assert done.returncode == 1
+    assert "BUILDER_CONTRACTS_CI_MINUTES is 1h, and not a number of minutes" in done.stderr
+    assert not (checkout / "calls").exists()
+
+
+def test_programs_that_are_still_to_be_built_need_their_time(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUILDER_CONTRACTS_CI_MINUTES", "24")
+    (checkout / "servers.status").write_text("1", "utf-8")
+    assert "kubernetes-node: it may take 1500 s" in run(checkout, "reports").stdout
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "says"), [(4, 0, "it cannot run here"), (1, 1, "FAILED: kubernetes-node")]
+)
+def test_node_that_cannot_be_had_is_left_out_and_named(
+    checkout: Path, status: int, code: int, says: str
+) -> None:
+    (checkout / "kubernetes.status").write_text(str(status), "utf-8")
+    done = run(checkout, "reports")
+
+    assert done.returncode == code
+    assert says in done.stdout
+    assert "the tests on that node: script/test --kubernetes" in done.stdout
 
 
 def test_without_a_folder_the_reports_go_to_a_new_one(
