@@ -147,9 +147,9 @@ def test_check_judges_saved_facts_and_says_their_age(folder: Path, path: str) ->
 
 def test_what_a_run_saves_is_judged_again(folder: Path) -> None:
     contract(folder, f"{TOOLS}\npublication: {{nix: never}}")
-    first = call("--runner", "local", "--save", "seen")
+    first = call("check", "--runner", "local", "--save", "seen")
     assert {path.name for path in (folder / "seen").iterdir()} == {"sample.json", "sample.proofs.json"}
-    code, output = call("--facts", "seen")
+    code, output = call("check", "--facts", "seen")
     lines = output.splitlines(keepends=True)
     assert (code, "".join(line for line in lines if "judged on" not in line)) == first
     assert "sample: judged on proofs that are " in output
@@ -157,12 +157,12 @@ def test_what_a_run_saves_is_judged_again(folder: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [["--facts", "facts"], ["--runner", "local", "--runner", "docker"]])
 def test_only_one_runner_is_saved(folder: Path, arguments: list[str]) -> None:
-    code, error = call("--save", "seen", *arguments)
+    code, error = call("check", "--save", "seen", *arguments)
     assert (code, "save what one runner shows" in error) == (3, True), error
 
 
 def test_folder_that_cannot_be_made_is_bad_input(folder: Path) -> None:
-    code, error = call("--save", "facts/sample.json")
+    code, error = call("check", "--save", "facts/sample.json")
     assert (code, "--save: cannot make" in error) == (3, True), error
 
 
