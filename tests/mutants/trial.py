@@ -30,6 +30,8 @@ UNCHANGED = 3
 """Exit status of a fork in which no function that is loaded took the change."""
 WAIT = 20
 """How many times its CPU time a mutant may take on the clock: it may sleep, and the machine be busy."""
+CONTROL = 60
+"""Seconds of CPU time beyond the limit that tests without a mutant may take: they show that they pass, not how soon."""
 MEMORY = 4 * 2**30
 """Bytes of address space of a fork: a mutant that fills memory fails instead of the machine."""
 
@@ -77,7 +79,7 @@ class Trial:
     def _forks_pass(self, items: list[pytest.Item]) -> bool:
         """The control: what fails without a mutant would count as noticed with any."""
         items = self._quick_first(items)
-        pid = self._fork(items, self._limit(items), lambda: True)
+        pid = self._fork(items, CONTROL + self._limit(items), lambda: True)
         return os.waitpid(pid, 0)[1] == 0
 
     def _quick_first(self, items: Iterable[pytest.Item]) -> list[pytest.Item]:

@@ -128,7 +128,7 @@ def are_same_image(left: str, right: str) -> bool:
 def _canonical(reference: str) -> str:
     reference = reference.removeprefix("docker.io/").removeprefix("library/")
     last = reference.rpartition("/")[2]
-    return reference if ":" in last or "@" in last else f"{reference}:latest"
+    return reference if ":" in last else f"{reference}:latest"
 
 
 def _setting(promise: ImageSetting, image: ImageFacts) -> Assessment:

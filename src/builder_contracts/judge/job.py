@@ -68,7 +68,7 @@ def _shell(promise: StepShell, facts: Facts) -> Assessment:
     if " -e" in shell and step.options and "e" not in step.options:
         return broken(
             f"a command that fails does not end a step in '{shell}'",
-            f"{origin(shell, step, '')} turns the option -e off",
+            f"{origin(shell, step)} turns the option -e off",
             inspect=inspect_path(shell, "options"),
         )
     if hidden := hidden_tools(step):

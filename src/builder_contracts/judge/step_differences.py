@@ -39,8 +39,8 @@ def unresolved(facts: Facts) -> Assessment | None:
     return None
 
 
-def origin(shell: str, step: StepFacts, name: str) -> str:
-    """The file that most probably sets a variable in this shell."""
+def origin(shell: str, step: StepFacts, name: str = "") -> str:
+    """The file that most probably sets a variable, or changes what is none, in this shell."""
     if shell == ENTRYPOINT:
         return "the program in ENTRYPOINT"
     bash_env = step.env.get("BASH_ENV", "") if shell.startswith("bash") else ""
@@ -76,7 +76,7 @@ def process(promise: ProcessPromise, facts: Facts, assessment: Assessment) -> As
                 continue
         return broken(
             f"{changed} in {label(shell)}",
-            f"{origin(shell, step, '')} changes it for steps",
+            f"{origin(shell, step)} changes it for steps",
             inspect=inspect_path(shell, field),
         )
     return assessment

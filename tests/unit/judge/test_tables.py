@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,14 @@ from builder_contracts.contract.promises.image import (
 )
 from builder_contracts.contract.promises.job import JobStart, StartWay, StepShell
 from builder_contracts.contract.promises.network import Denied, Egress, Reaches, Resolves
+from builder_contracts.contract.promises.pod import (
+    HostNamespaces,
+    HostPaths,
+    ImagePullPolicy,
+    PriorityClass,
+    QosClass,
+)
+from builder_contracts.contract.promises.process import Umask
 from builder_contracts.contract.promises.publication import NoSecrets
 from builder_contracts.contract.promises.resources import (
     CpuLimit,
@@ -48,8 +57,9 @@ from builder_contracts.facts.model import (
 from builder_contracts.judge import find
 from builder_contracts.judge.image import are_same_image
 from builder_contracts.judge.interruption import BUSY, doubt
+from builder_contracts.judge.pod import with_template_line
 from builder_contracts.tools.work import ToolWork, WorkStep
-from builder_contracts.verdict import Outcome
+from builder_contracts.verdict import Assessment, Outcome
 from tests.unit.judge.detail_rows import DETAILS
 from tests.unit.judge.observed import (
     GIB,
@@ -186,6 +196,7 @@ TABLE = {
         broken("other PATH", StepShell("bash -l"), step({"HOME": "/home/runner", "PATH": "/nowhere"}, name="bash -l", startup={"PATH": ["/etc/profile", "/etc/profile.d/x.sh"]}), "PATH is '/nowhere'", "/etc/profile or /etc/profile.d/x.sh changes it"),
         broken("function instead of a tool", StepShell("bash -e"), step({"HOME": "/home/runner"}, tools={"git": "function git"}), "differs in 'bash -e': git is a function", "a startup file of the shell defines it"),
         broken("-e turned off", StepShell("bash -e"), step({"HOME": "/home/runner"}, options="hBc"), "does not end a step in 'bash -e'", "a startup file of the shell turns the option -e off"),
+        kept("-e stays on", StepShell("bash -e"), step({"HOME": "/home/runner"}, options="ehBc"), "as in the job itself"),
         kept("no -e to turn off", StepShell("bash -l"), step({"HOME": "/home/runner"}, name="bash -l", options="hBc"), "as in the job itself"),
         broken("no such shell", StepShell("bash -e"), step({}, failure="exited with status 127: not found", missing=True), "exited with status 127", "the image lacks 'bash'"),
         unproven("shell not asked", StepShell("pwsh"), facts(), "not part of this observation"),
@@ -347,6 +358,8 @@ TABLE = {
         kept("a promised link to nothing", PathState("/nix", type="symlink"), path("symlink", symlink=True), "symlink"),
         broken("another mode beside what holds", PathState("/nix", writable=True, mode=0o700), path(), "mode 0755", "chmod 0700"),
         broken("everybody writes what may be written", PathState("/nix", writable=True, writable_by_others=False), path(mode=0o777), "mode 0777", "too broadly"),
+        unproven("owner unknown without an entry", PathState("/nix", owner="root"), replace(identity(user=""), paths=path(owner="UNKNOWN").paths), "owned by UNKNOWN, because uid 1001 has no entry"),
+        broken("another owner without an entry", PathState("/nix", owner="root"), replace(identity(user=""), paths=path().paths), "owned by runner", "chown it to root"),
         broken("another owner beside what holds", PathState("/nix", writable=True, owner="root"), path(), "owned by runner", "chown"),
         broken("full beside what holds", PathState("/nix", writable=True, free=5 * GIB), path(), "4Gi free", "disk is full"),
         unproven("not asked", PathState("/nix"), facts(), "not part of this observation"),
@@ -535,6 +548,9 @@ def test_judge(row: Row) -> None:
         (EnvironmentVariable("HOME", equals="/a"), step({"HOME": "/b"}), '.env.HOME'),
         (EnvironmentVariable("HOME", equals="/home/runner"), step({"HOME": "/b"}), '.steps["bash -e"].env.HOME'),
         (Tool("git"), step({}, tools={"git": ""}, found={"git": model.ToolFacts("/git")}), '.steps["bash -e"].tools'),
+        (Tool("git"), step({}, tools={"git": "alias git"}, found={"git": model.ToolFacts("/git")}), '.steps["bash -e"].tools'),
+        (StepShell("bash -e"), step({"HOME": "/home/runner"}, options="hB"), '.steps["bash -e"].options'),
+        (Umask(0o022), replace(step({}, umask=0), process=model.ProcessFacts(umask=0o022)), '.steps["bash -e"].umask'),
         (PathState("/a", uid=1), facts(paths={"/a": model.PathFacts("file")}, files={"/a": model.FileFacts(False, uid=0)}), '.files["/a"].uid'),
     ],
 )  # fmt: skip
@@ -542,6 +558,51 @@ def test_broken_promise_leads_to_the_fact_that_breaks_it(
     promise: Promise, seen: model.Facts, inspect: str
 ) -> None:
     assert find(promise, seen).inspect == inspect
+
+
+LINES: dict[str, list[Promise]] = {
+    "volumes": [HostPaths(()), confined.DockerSocket(False)],
+    "hostNamespaces": [HostNamespaces(())],
+    "resources": [QosClass("Guaranteed"), CpuLimit(1), MemoryRequest(1)],
+    "imagePullPolicy": [ImagePullPolicy("Always")],
+    "priorityClassName": [PriorityClass("ci")],
+    "securityContext": [
+        confined.Privileged(False),
+        confined.Capabilities((), ()),
+        confined.NoNewPrivileges(True),
+        confined.Seccomp(True),
+        user.User("runner"),
+        user.Uid(1),
+        user.Gid(1),
+        user.NotRoot(),
+    ],
+    "env": [EnvironmentVariable("HOME")],
+    "image": [ImageReference("sample"), ImageSize(1)],
+}
+DECIDED = [(promise, field) for field, promises in LINES.items() for promise in promises]
+
+
+@pytest.mark.parametrize(("promise", "field"), DECIDED)
+def test_broken_promise_names_the_line_of_its_template(promise: Promise, field: str) -> None:
+    template = facts(pod=model.PodFacts(lines={name: f"pool.yaml:{name}" for name in LINES}))
+    found = Assessment(Outcome.BROKEN, "seen", "cause")
+    named = replace(found, cause=f"cause; the template decides it at pool.yaml:{field}")
+    assert with_template_line(promise, found, template) == named
+
+
+@pytest.mark.parametrize(
+    ("promise", "outcome", "pod"),
+    [
+        (confined.DockerSocket(False), Outcome.KEPT, model.PodFacts(lines={"volumes": "pool.yaml:9"})),
+        (confined.DockerSocket(False), Outcome.BROKEN, model.PodFacts(lines={"env": "pool.yaml:9"})),
+        (confined.DockerSocket(False), Outcome.BROKEN, NOT_HERE),
+        (Tool("git"), Outcome.BROKEN, model.PodFacts(lines=dict.fromkeys(LINES, "pool.yaml:9"))),
+    ],
+    ids=["kept", "not of the template", "no pod", "of the image"],
+)
+def test_nothing_else_names_a_line_of_a_template(promise: Promise, outcome: Outcome, pod: Any) -> None:
+    found = Assessment(outcome, "seen", "cause")
+    assert with_template_line(promise, found, facts(pod=pod)) == found
 
 
 @pytest.mark.parametrize(

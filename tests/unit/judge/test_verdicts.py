@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from builder_contracts import verdict as evidence
 from builder_contracts.contract.model import Clause, Contract, Waiver
 from builder_contracts.contract.promises import Promise
+from builder_contracts.contract.promises.caches import CacheProof
+from builder_contracts.contract.promises.declarations import Label, Responsibility
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.identity import NotRoot
 from builder_contracts.contract.promises.isolation import (
@@ -154,6 +156,19 @@ def test_waiver_never_makes_kept_nor_hides_unproven(finding: Assessment, last: d
 def test_rung_follows_the_observed_runner(runner: Any, rung: Rung) -> None:
     for seen in (KEPT, BROKEN):
         assert verdict(clause(), replace(seen, runner=runner)).rung is rung
+
+
+@pytest.mark.parametrize("promise", [Label("sample"), Responsibility("works", ("sample/toolchain/xz",))])
+def test_what_is_only_declared_has_the_lowest_rung(promise: Promise) -> None:
+    assert verdict(clause(promise), facts()).rung is Rung.DECLARED
+
+
+def test_what_a_proof_finds_decides_instead_of_facts() -> None:
+    judged = clause(CacheProof("nix", "read", "unsigned"))
+    proven = Assessment(Outcome.BROKEN, "accepted", "no key", ".image.size")
+    found = judge(judged, KEPT, contract(judged), today=TODAY, instead=proven)
+    assert (found.outcome, found.observation, found.cause) == (Outcome.BROKEN, "accepted", "no key")
+    assert found.observed == IMAGE.size
 
 
 RUN_SETTINGS = {
