@@ -179,7 +179,7 @@ BAD = {
     ),
     "a time that is none": (
         ("history", "add", "--history", "h.db", "mine/precious", "--started", "now"),
-        "--started:1: 'now' is not a timestamp",
+        "--started: 'now' is not a timestamp",
     ),
     "no history": (
         ("dashboard", "build", "--history", "no.db", "--out", "s"),

@@ -291,7 +291,7 @@ def test_wrong_option_is_reported_once_with_workers(
     assert result.ret == ExitCode.BAD_INPUT
     assert "Traceback" not in text
     # The short summary repeats the beginning of the first line.
-    assert text.count(f"{expected}") == 1 + text.count(f" - command line:1: {expected}")
+    assert text.count(f"{expected}") == 1 + text.count(f" - command line: {expected}")
 
 
 def test_last_failed_runs_what_was_broken(pytester: pytest.Pytester, contracts: Path) -> None:

@@ -155,14 +155,14 @@ def serve(
 
     if isinstance(file, ServerAddress):
         mend = "build the site again after each night with 'dashboard build', and serve the folder"
-        raise InputError([Problem(Location("--history", 1), "a database cannot be watched", mend)])
+        raise InputError([Problem(Location("--history"), "a database cannot be watched", mend)])
     # SIGTERM, as supervisors send it, would leave the temporary directory behind.
     signal.signal(signal.SIGTERM, interrupt)
     try:
         server = Server(rebuild, file, port)
     except OSError as error:
         mend = "choose another port, or omit --port"
-        raise InputError([Problem(Location("--port", 1), f"cannot listen: {error.strerror}", mend)]) from None
+        raise InputError([Problem(Location("--port"), f"cannot listen: {error.strerror}", mend)]) from None
     click.echo(f"serving {file} at {server.url}; press Ctrl-C to stop")
     try:
         server.run()
@@ -307,7 +307,7 @@ def _parse_url(text: str) -> str:
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.netloc:
         mend = "use a form such as https://example.org/contracts/"
-        raise InputError([Problem(Location("--base-url", 1), f"{text!r} is not an http(s) URL", mend)])
+        raise InputError([Problem(Location("--base-url"), f"{text!r} is not an http(s) URL", mend)])
     return text
 
 
@@ -322,4 +322,4 @@ def _parse_date(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         mend = "write it like 2026-03-12"
-        raise InputError([Problem(Location("--until", 1), f"{text!r} is not a date", mend)]) from None
+        raise InputError([Problem(Location("--until"), f"{text!r} is not a date", mend)]) from None

@@ -40,7 +40,14 @@ class DoctorCheck:
 def doctor(settings: tuple[str, ...], form: str) -> None:
     """Report what this machine needs to check contracts, and how to install it.
 
-    Exits with 0 if every requirement is met, 4 otherwise.
+    Checks Python, the Docker Engine, CPUs, memory, free disk, and whether the engine has the images that ./contracts
+    need. Changes nothing. What is MISSING stops a check; a note may leave clauses unproven. Exits with 0 if nothing is
+    missing, 4 otherwise.
+
+    \b
+    Examples:
+      builder-contracts doctor
+      builder-contracts doctor --format json
     """
     checks = list(_checks(settings_of(DOCTOR, settings)))
     if form == "json":
@@ -67,7 +74,11 @@ def _checks(settings: Mapping[str, str]) -> Iterator[DoctorCheck]:
     except InputError as error:
         what = error.problems[0].message
         yield DoctorCheck(
-            "contracts", False, what, "run from the directory that contains contracts/", needed=False
+            "contracts",
+            False,
+            what,
+            "run from the directory that contains contracts/, or write one with 'builder-contracts init'",
+            needed=False,
         )
     else:
         try:

@@ -93,7 +93,7 @@ def _find(clause_id: str, contracts: Sequence[Contract]) -> tuple[Clause, Contra
         mend = (
             f"did you mean {guess}?" if guess else "run 'builder-contracts validate --list' to list all IDs"
         )
-    raise InputError([Problem(Location("command line", 1), what, mend)])
+    raise InputError([Problem(Location("command line"), what, mend)])
 
 
 ExplainedFields = dict[str, str | list[str]]

@@ -248,7 +248,7 @@ def parse_instant(option: str, text: str) -> int:
         return moment(text)
     except (ValueError, OverflowError):
         fix = "use a form such as 2026-03-12T02:00:11Z"
-        raise InputError([Problem(Location(option, 1), f"{text!r} is not a timestamp", fix)]) from None
+        raise InputError([Problem(Location(option), f"{text!r} is not a timestamp", fix)]) from None
 
 
 def _format_instant(milliseconds: object) -> str:

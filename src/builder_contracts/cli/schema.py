@@ -20,12 +20,16 @@ def _suggest(_: click.Context, __: click.Parameter, typed: str) -> list[str]:
 def schema_command(name: str) -> None:
     """Print a JSON Schema (draft 2020-12) for editors and other tools.
 
-    NAME is builder-class (default), builder-base, environment, evidence or another schema.
+    NAME is builder-class (default), builder-base, environment, canary or another document that people write, or
+    verdict, evidence or answer, which commands print. A wrong name lists all.
+
+    An editor completes and explains every field of a contract that begins with
+    '# yaml-language-server: $schema=../.schemas/builder-class.json'.
 
     \b
     Examples:
-      builder-contracts schema > .schemas/builder-class.json
-      builder-contracts schema environment
+      mkdir -p .schemas && builder-contracts schema > .schemas/builder-class.json
+      builder-contracts schema verdict | jq '.properties.outcome'
     """
     if name not in schemas.names():
         guess = schemas.nearest(name, schemas.names())

@@ -22,13 +22,23 @@ if TYPE_CHECKING:
     "--needs",
     required=True,
     metavar="LIST",
-    help="Comma-separated needs: tools such as nix>=2.18, docker-build, cpu=4, memory=12Gi, clauses such as network/egress or identity/user=ci.",
+    help="What the job needs, such as nix>=2.18,docker-build,cpu=4,memory=12Gi.",
 )
 @table_options(SELECT)
 def select(needs: str, contracts: tuple[str, ...], settings: tuple[str, ...], form: str) -> None:
     """Pick the smallest class that fits a job, and say why the others do not.
 
-    Additional scale sets are read from platform/ in the directory of contracts. Exits with 1 if no class fits.
+    LIST has needs with commas between them; a class must promise all of them:
+
+    \b
+      nix  nix>=2.18       a tool, of any or of this version
+      docker-build         a Docker daemon for the job
+      cpu=4  memory=12Gi   at least this limit
+      network/egress  identity/user=ci
+                           a clause by its ID, with any or with this value
+
+    Reads the contracts, and scale sets in platform/ next to them; starts nothing. Prints the label for runs-on, then
+    what each other class lacks. Exits with 1 if no class fits.
 
     \b
     Examples:

@@ -160,9 +160,7 @@ def unknown_settings(settings: Iterable[str], contracts: Iterable[Contract]) -> 
         if name not in declared:
             guess = schemas.nearest(name, declared)
             fix = f"did you mean {guess}?" if guess else f"declared: {', '.join(declared) or 'none'}"
-            yield Problem(
-                Location("command line", 1), f"--set {name}: no contract declares this variable", fix
-            )
+            yield Problem(Location("command line"), f"--set {name}: no contract declares this variable", fix)
 
 
 def conflicts(contracts: Sequence[Contract]) -> list[Problem]:

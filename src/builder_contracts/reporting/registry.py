@@ -219,4 +219,4 @@ def _to_stream(stream: TextIO) -> Callable[[str], None]:
 
 
 def _usage_error(message: str, fix: str) -> InputError:
-    return InputError([Problem(Location("command line", 1), message, fix)])
+    return InputError([Problem(Location("command line"), message, fix)])

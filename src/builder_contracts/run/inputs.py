@@ -218,7 +218,7 @@ def _without_platform(options: RunOptions, contracts: Iterable[Contract]) -> Ite
         chosen = options.platform and (not options.builders or contract.name in options.builders)
         if chosen and promised and not any(are_same(options.platform, platform) for platform in promised):
             yield Problem(
-                Location("command line", 1),
+                Location("command line"),
                 f"--platform {options.platform}: {contract.name} promises {', '.join(promised)}",
                 "add it under image.platforms, or select other classes with --builder",
             )
@@ -244,7 +244,7 @@ def unknown(option: str, names: Iterable[str], contracts: Iterable[Contract]) ->
         if name not in declared:
             guess = schemas.nearest(name, declared)
             yield Problem(
-                Location("command line", 1),
+                Location("command line"),
                 f"{option} {name}: no contract declares this class",
                 f"did you mean {guess}?" if guess else f"known classes: {', '.join(declared)}",
             )

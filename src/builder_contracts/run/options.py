@@ -36,7 +36,7 @@ WRITABLE = ("nix", "bazel-grpc", "bazel-http", "registry", "objects", "state")
 
 def usage_error(message: str, fix: str) -> InputError:
     """Words of the command line that cannot be used."""
-    return InputError([Problem(Location("command line", 1), message, fix)])
+    return InputError([Problem(Location("command line"), message, fix)])
 
 
 def seconds(text: object) -> float:

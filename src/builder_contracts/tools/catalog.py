@@ -20,6 +20,8 @@ MANAGERS = ("debian", "rpm", "apk", "nix")
 # Releases in a name: gcc-12, python3.11, clang-17.
 _RELEASE = re.compile(r"-?[0-9]+(?:\.[0-9]+)*$")
 _LONG = 5
+# sh and ssh, 7z and 7zz are different tools.
+_SHORT = 2
 
 
 @dataclass(frozen=True)
@@ -165,11 +167,12 @@ def _names() -> frozenset[str]:
 def misspelt(name: str) -> str | None:
     """The tool that an unknown name was probably meant to be; None for names that are known or like no other.
 
-    Alike are names of the same letters in another order, and names of five letters or more that differ by one letter:
-    among short names, such as ``jq`` and ``yq``, one letter makes another tool.
+    Alike are names of the same letters in another order, names that differ by a doubled letter, and names of five
+    letters or more that differ by one letter: among short names, such as ``jq`` and ``yq``, one letter makes another
+    tool.
 
-    >>> misspelt("pyhton3"), misspelt("nxi"), misspelt("skope")
-    ('python3', 'nix', 'skopeo')
+    >>> misspelt("pyhton3"), misspelt("nxi"), misspelt("skope"), misspelt("gitt")
+    ('python3', 'nix', 'skopeo', 'git')
     >>> misspelt("nix"), misspelt("gcc-12"), misspelt("yq"), misspelt("our-tool")
     (None, None, None, None)
     """
@@ -181,6 +184,8 @@ def misspelt(name: str) -> str | None:
 
 def _alike(name: str, other: str) -> bool:
     if len(name) == len(other) and sorted(name) == sorted(other):
+        return True
+    if len(other) > _SHORT and any(name == other[:i] + other[i - 1 :] for i in range(1, len(other) + 1)):
         return True
     if len(other) < _LONG or abs(len(name) - len(other)) > 1:
         return False

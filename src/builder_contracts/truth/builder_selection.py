@@ -123,7 +123,7 @@ def parse(text: str, contracts: Sequence[Contract]) -> JobNeeds:
 
 
 def _problem(need: str, what: str, fix: str) -> Problem:
-    return Problem(Location("--needs", 1), f"{need!r}: {what}", fix)
+    return Problem(Location("--needs"), f"{need!r}: {what}", fix)
 
 
 def candidates(contracts: Iterable[Contract], extra: AreaDeclarations | None = None) -> list[Candidate]:

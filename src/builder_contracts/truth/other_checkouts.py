@@ -79,4 +79,4 @@ def given_checkouts(options: Iterable[str]) -> OtherCheckouts:
 
 
 def _problem(what: str, fix: str) -> Problem:
-    return Problem(Location("--checkout", 1), what, fix)
+    return Problem(Location("--checkout"), what, fix)

@@ -119,6 +119,7 @@ def test_tools_of_the_projects_contracts_are_known_by_name() -> None:
         ("skopeoo", "skopeo"),
         ("terrafrom", "terraform"),
         ("crul", "curl"),
+        ("gitt", "git"),
         ("cmaek", "cmake"),
     ],
 )
@@ -129,7 +130,7 @@ def test_a_misspelt_tool_is_recognized(name: str, guess: str) -> None:
 @pytest.mark.parametrize(
     "name",
     ["yq", "gitk", "tart", "pip3", "clang++", "clang-17", "python3.11", "python", "npx", "xzcat", "uv", "bat", "fd",
-     "make2", "Git", "gmake", "our-linter", "ninja-build", "ssh-keygen", "x86_64-linux-gnu-gcc"],
+     "make2", "Git", "gmake", "our-linter", "7zz", "ninja-build", "ssh-keygen", "x86_64-linux-gnu-gcc"],
 )  # fmt: skip
 def test_another_tool_is_left_alone(name: str) -> None:
     assert misspelt(name) is None

@@ -75,7 +75,7 @@ class PostgresConnection:
             import psycopg
         self._errors = psycopg
         mend = "use the form postgresql://user@host/database, with special characters of a password as %XX"
-        unclear = InputError([Problem(Location("--history", 1), "not the URL of a database", mend)])
+        unclear = InputError([Problem(Location("--history"), "not the URL of a database", mend)])
         if not address.is_clear:
             raise unclear
         try:

@@ -122,4 +122,4 @@ def _argument(option: str, path: Path, problem: str) -> InputError:
         "--linux-xr-source": "pass an unpacked kernel tree or a tarball",
         "--linux-xr-config": "pass a kernel configuration, such as a distribution's /boot/config-*",
     }
-    return InputError([Problem(Location("command line", 1), f"{option} {path} {problem}", fix[option])])
+    return InputError([Problem(Location("command line"), f"{option} {path} {problem}", fix[option])])
