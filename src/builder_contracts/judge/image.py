@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import assert_never
 
 from builder_contracts.contract.platforms import are_same
@@ -131,6 +132,9 @@ def _canonical(reference: str) -> str:
     return reference if ":" in last else f"{reference}:latest"
 
 
+_SIGNALS = {str(item.value): item.name for item in signal.Signals}
+
+
 def _setting(promise: ImageSetting, image: ImageFacts) -> Assessment:
     values, inspect = {
         "CMD": (tuple(image.cmd), ".image.cmd"),
@@ -138,7 +142,10 @@ def _setting(promise: ImageSetting, image: ImageFacts) -> Assessment:
         "EXPOSE": (tuple(image.exposed), ".image.exposed"),
         "WORKDIR": ((image.workdir or "/",), ".image.workdir"),
         "USER": ((image.user or "root",), ".image.user"),
-        "STOPSIGNAL": ((image.stop_signal or "SIGTERM",), ".image.stop_signal"),
+        "STOPSIGNAL": (
+            (_SIGNALS.get(image.stop_signal, image.stop_signal) or "SIGTERM",),
+            ".image.stop_signal",
+        ),
     }[promise.instruction]
     seen = hide_forms(f"{promise.instruction} {' '.join(values)}") if values else f"no {promise.instruction}"
     if values == promise.values:

@@ -7,7 +7,7 @@ from typing import assert_never
 from builder_contracts.contract.promises.job import JobPromise, JobStart, StepShell
 from builder_contracts.facts.model import NOT_ASKED, Facts, StepFacts, Unseen
 from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
-from builder_contracts.judge.step_differences import hidden_tools, inspect_path, origin
+from builder_contracts.judge.step_differences import definer, hidden_tools, inspect_path, origin
 from builder_contracts.judge.unproven import unproven_because
 from builder_contracts.redaction import hide_forms
 from builder_contracts.verdict import Assessment, broken, kept, unproven
@@ -75,7 +75,7 @@ def _shell(promise: StepShell, facts: Facts) -> Assessment:
         listed = ", ".join(f"{name} is {kind}" for name, kind in sorted(hidden.items())[:3])
         return broken(
             f"differs in '{shell}': {listed}",
-            f"{origin(shell, step, min(hidden))} defines it for steps",
+            f"{definer(facts, shell, step, min(hidden))} defines it for steps",
             inspect=inspect,
         )
     return kept(

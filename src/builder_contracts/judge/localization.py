@@ -17,7 +17,7 @@ def judge(promise: LocalizationPromise, facts: Facts) -> Assessment:
         name = next((name for name in ("LC_ALL", "LC_CTYPE", "LANG") if facts.env.get(name)), "")
         value = facts.env[name] if name else "POSIX"
         seen = f"{name}={value}" if name else "no locale variable is set"
-        if value == promise.name:
+        if _same_locale(value, promise.name):
             return kept(seen, inspect=".env")
         return broken(
             seen, "an ENV line is missing, or a variable of higher rank overrides it", inspect=".env"
@@ -30,6 +30,17 @@ def judge(promise: LocalizationPromise, facts: Facts) -> Assessment:
     return broken(seen, "TZ or /etc/localtime differs", inspect=".time_zone")
 
 
+def _same_locale(name: str, other: str) -> bool:
+    """Whether both are one to the C library, which reads UTF-8 and utf8 alike."""
+    language, _, codeset = name.partition(".")
+    other_language, _, other_codeset = other.partition(".")
+    return language == other_language and _plain(codeset) == _plain(other_codeset)
+
+
+def _plain(codeset: str) -> str:
+    return codeset.replace("-", "").lower()
+
+
 def explain(promise: LocalizationPromise) -> Explanation:
     if isinstance(promise, Locale):
         return Explanation(
@@ -40,7 +51,7 @@ def explain(promise: LocalizationPromise) -> Explanation:
             fix=f"Set ENV LANG={promise.name}.",
         )
     return Explanation(
-        how="The abbreviation that date(1) prints in a job.",
+        how="The abbreviation that date(1) prints in a job; UTC must also be at no offset, which TZ=UTC-5 is not.",
         unproven=f"{RUNNER_LOST}; or the image lacks date(1).",
         why="Timestamps in artifacts and tests of dates depend on it.",
         breaks="ENV TZ in the image or its base, or another /etc/localtime.",

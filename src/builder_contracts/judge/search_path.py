@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from builder_contracts.contract.promises.search_path import SearchPathRule
 from builder_contracts.facts.model import DirectoryFacts, Facts, Unseen
 from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
@@ -11,7 +13,7 @@ from builder_contracts.verdict import Assessment, broken, kept
 _LIKELY = {
     "relative": "an ENV PATH line begins or ends with a colon, or names '.'",
     "writable_by_others": "a build step ran chmod too broadly",
-    "writable_by_job": "a build step made the directory for the job's user",
+    "writable_by_job": "PATH has a directory of the job's own, or a build step gave one to the job's user",
 }
 
 
@@ -27,10 +29,11 @@ def judge(promise: SearchPathRule, facts: Facts) -> Assessment:
         unknown = next((item.mode for item in existing if isinstance(item.mode, Unseen)), None)
         if unknown is not None:
             return unproven_because(unknown, inspect)
-    wrong = [directory.path for directory in existing if _writable(promise, directory)]
+    entries = [] if isinstance(facts.path, Unseen) else facts.path.split(":")
+    wrong = list(_ways_in(promise, facts.search_path, entries))
     if wrong:
         return broken(
-            f"writable: {', '.join(wrong[:5])}",
+            f"writable: {'; '.join(wrong[:5])}",
             _LIKELY[promise.rule],
             inspect=inspect,
             checked=total,
@@ -43,6 +46,23 @@ def _writable(promise: SearchPathRule, directory: DirectoryFacts) -> bool:
     if promise.rule == "writable_by_job":
         return directory.writable
     return not isinstance(directory.mode, Unseen) and bool(directory.mode & 0o002)
+
+
+def _ways_in(
+    promise: SearchPathRule, directories: Sequence[DirectoryFacts], entries: Sequence[str]
+) -> Iterator[str]:
+    """The writable directories by which a program gets on PATH: an entry itself, or one above it."""
+    for directory in directories:
+        if not directory.exists or not _writable(promise, directory):
+            continue
+        start = f"{directory.path.rstrip('/')}/"
+        below = [other for other in directories if other.path.startswith(start) and other is not directory]
+        # With the sticky bit nobody renames what others own; what does not exist yet anybody makes.
+        sticky = not isinstance(directory.mode, Unseen) and directory.mode & 0o1000
+        if directory.path in entries or not below:
+            yield directory.path
+        elif not sticky or not all(other.exists for other in below):
+            yield f"{directory.path}, above {below[-1].path}"
 
 
 def _relative(facts: Facts) -> Assessment:
@@ -65,7 +85,7 @@ def explain(promise: SearchPathRule) -> Explanation:
             fix="Remove the entry from the ENV PATH line or the pool's template.",
         )
     return Explanation(
-        how="The mode of each directory on the job's PATH that exists, and whether the job's user can create files there.",
+        how="The mode of each directory on the job's PATH and of those above it, and whether the job's user can create files there.",
         unproven=f"{RUNNER_LOST}; or the image lacks stat(1).",
         why="Who can write there replaces tools that later steps, or other users, run.",
         breaks="chmod 0777 or chown in a Dockerfile; an installer that unpacks as the job's user.",

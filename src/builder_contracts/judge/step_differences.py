@@ -53,6 +53,14 @@ def origin(shell: str, step: StepFacts, name: str = "") -> str:
     return "a file that /etc/profile reads" if login else "a startup file of the shell"
 
 
+def definer(facts: Facts, shell: str, step: StepFacts, name: str) -> str:
+    """What most probably defines an alias or a function of this name: bash imports functions from variables."""
+    exported = f"BASH_FUNC_{name}%%"
+    if not isinstance(facts.env, Unseen) and exported in facts.env:
+        return f"the variable {exported}"
+    return origin(shell, step, name)
+
+
 def hidden_tools(step: StepFacts) -> dict[str, str]:
     """What a shell runs by the name of a program instead: an alias or a function, by that name."""
     kinds = {"alias": "an alias", "function": "a function"}
@@ -93,7 +101,7 @@ def tool(promise: Tool, facts: Facts, assessment: Assessment) -> Assessment:
         if promise.present and (hidden := hidden_tools(step).get(promise.name)):
             return broken(
                 f"{promise.name} is {hidden} in {label(shell)}",
-                f"{origin(shell, step, promise.name)} defines it for steps",
+                f"{definer(facts, shell, step, promise.name)} defines it for steps",
                 inspect=inspect_path(shell, "tools"),
             )
         # A shell can name a builtin, which is no program of the image.

@@ -82,6 +82,7 @@ DETAILS: dict[str, list[Row]] = {
         broken("no user", ImageSetting("USER", ("runner",)), image(), "USER root", "USER changed"),
         kept("user", ImageSetting("USER", ("runner",)), image(user="runner"), "USER runner"),
         kept("signal by default", ImageSetting("STOPSIGNAL", ("SIGTERM",)), image(), "STOPSIGNAL SIGTERM"),
+        kept("signal by number", ImageSetting("STOPSIGNAL", ("SIGTERM",)), image(stop_signal="15"), "STOPSIGNAL SIGTERM"),
         broken("signal", ImageSetting("STOPSIGNAL", ("SIGTERM",)), image(stop_signal="SIGKILL"), "SIGKILL", "STOPSIGNAL changed"),
         unproven("image unseen", ImageSetting("CMD", ()), facts(image=NOT_HERE), "no runner", provable_here=False),
         kept("no health check", ImageHealthcheck(False), image(), "no HEALTHCHECK"),

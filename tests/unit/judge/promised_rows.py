@@ -50,6 +50,12 @@ def directories(*modes: int, writable: bool = False) -> Facts:
     return facts(search_path=[DirectoryFacts(f"/bin{mode:o}", True, writable, mode) for mode in modes])
 
 
+def above(mode: int, *, exists: bool) -> Facts:
+    """Facts of a job that may write to the directory above one on its PATH."""
+    listed = [DirectoryFacts("/opt", True, True, mode), DirectoryFacts("/opt/bin", exists, False, 0o755)]
+    return facts(path="/opt/bin", search_path=listed)
+
+
 def privileges(**observed: object) -> Facts:
     return facts(privileges=PrivilegeFacts(**observed))  # type: ignore[arg-type]  # a row gives any of them
 
@@ -105,6 +111,9 @@ PROMISED: dict[str, list[Row]] = {
         unproven("path unseen", SearchPathRule("relative"), facts(path=LOST), "did not complete"),
         kept("closed to others", SearchPathRule("writable_by_others"), directories(0o755, 0o775), "2 directories", counted=(2, 2)),
         broken("open to others", SearchPathRule("writable_by_others"), directories(0o755, 0o777), "/bin777", "chmod", counted=(2, 2)),
+        broken("open above an entry", SearchPathRule("writable_by_job"), above(0o755, exists=True), "writable: /opt, above /opt/bin", "job's user", counted=(2, 2)),
+        kept("sticky above an entry", SearchPathRule("writable_by_job"), above(0o1777, exists=True), "2 directories", counted=(2, 2)),
+        broken("sticky above an entry to make", SearchPathRule("writable_by_job"), above(0o1777, exists=False), "writable: /opt, above /opt/bin", "job's user", counted=(1, 1)),
         unproven("mode unseen", SearchPathRule("writable_by_others"), facts(search_path=[HOME]), "not part of"),
         kept("closed to the job", SearchPathRule("writable_by_job"), directories(0o755), "1 directories", counted=(1, 1)),
         broken("open to the job", SearchPathRule("writable_by_job"), directories(0o755, writable=True), "/bin755", "job's user", counted=(1, 1)),
@@ -162,6 +171,8 @@ PROMISED: dict[str, list[Row]] = {
         kept("no locale is POSIX", Locale("POSIX"), facts(env={}), "no locale variable"),
         broken("higher rank", Locale("C.UTF-8"), facts(env={"LANG": "C.UTF-8", "LC_ALL": "C"}), "LC_ALL=C", "higher rank"),
         kept("locale of characters", Locale("C.UTF-8"), facts(env={"LC_CTYPE": "C.UTF-8", "LANG": "C"}), "LC_CTYPE=C.UTF-8"),
+        kept("codeset in another form", Locale("C.UTF-8"), facts(env={"LANG": "C.utf8"}), "LANG=C.utf8"),
+        broken("other codeset", Locale("C.UTF-8"), facts(env={"LANG": "C.latin1"}), "LANG=C.latin1", "ENV line is missing"),
         unproven("variables unseen", Locale("C"), facts(env=LOST), "did not complete"),
         kept("zone", TimeZone("UTC"), facts(time_zone="UTC"), "time zone UTC"),
         broken("other zone", TimeZone("UTC"), facts(time_zone="CET"), "CET", "TZ"),

@@ -701,6 +701,14 @@ def test_scratch_folder_is_in_tmpdir_and_removed(shell: Shell, tmp_path: Path) -
     assert list((tmp_path / "t").iterdir()) == []
 
 
+@usual_shell
+def test_directories_above_those_on_path_are_observed(shell: Shell) -> None:
+    listed = shell.ask(("search_path",), path="/usr/bin:/gone/bin:x").sections["search_path"]
+    assert {name: directory["exists"] for name, directory in listed.items()} == {
+        "/": True, "/usr": True, "/usr/bin": True, "/gone": False, "/gone/bin": False,
+    }  # fmt: skip
+
+
 SECRET_FILES = {
     ".git-credentials": "https://tom:s3cr3t@git.example\n",
     ".netrc": "machine git.example login tom password s3cr3t\n",
@@ -708,12 +716,14 @@ SECRET_FILES = {
     ".npmrc": "//npm.example/:_authToken=0123456789abcdef\n",
     "credentials": "[default]\naws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n",
     "key": "-----BEGIN OPENSSH PRIVATE KEY-----\n",
+    "account.json": '{"private_key": "-----BEGIN PRIVATE KEY-----\\nMIIEvQIBADANBgkqhkiG9w0B\\n"}\n',
 }
 INNOCENT_FILES = {
     "proxy": "# http://proxy.example:3128/ or https://user:password@host/path with a password\n",
     "pam": "password required pam_unix.so\n",
     "npmrc": "//npm.example/:_authToken=${NPM_TOKEN}\n",
     "package.json": '{"auth": "basic", "author": "tom"}\n',
+    "keys.py": 'HEADER = "-----BEGIN PRIVATE KEY-----\\n"\n',
 }
 
 

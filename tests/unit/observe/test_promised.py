@@ -160,6 +160,14 @@ def test_sudo_bundle_and_zone() -> None:
     assert promised.privileges(answers, CONTRACT).sudo == SudoFacts("/usr/bin/sudo", 1, "no")
     assert promised.ca_bundle(answers, CONTRACT) == BundleFacts("/ca", 1 << 31)
     assert promised.time_zone(answers, CONTRACT) == "UTC"
+    zones = [
+        ("UTC +0000", "UTC"),
+        ("CET +0100", "CET"),
+        ("UTC +0500", "UTC +0500"),
+        ("UTC -0530", "UTC -0530"),
+    ]
+    for printed, zone in zones:
+        assert promised.time_zone(ProbeAnswers({"time_zone": {"": printed}}), CONTRACT) == zone
     absent = ProbeAnswers({"sudo": {"": {"path": None}}})
     assert promised.privileges(absent, CONTRACT).sudo == SudoFacts(None)
 

@@ -27,10 +27,10 @@
 #   secret_files DIRECTORY...     names of files that hold a form of a known token, a private key or a password
 #   ca_bundle                     number of certificates in the CA bundle
 #   sudo                          whether sudo runs a command without a password
-#   search_path                   the directories on PATH
+#   search_path                   the directories on PATH, and those above them
 #   sysctl NAME                   a kernel setting
 #   shared_memory                 the size of /dev/shm
-#   time_zone                     the abbreviation of the time zone
+#   time_zone                     the abbreviation of the time zone, and its offset
 #   packages NAME...              the installed ones, from dpkg, apk or rpm
 #   accounts                      entries of /etc/passwd and /etc/group, without passwords
 #   processes ARGUMENTS           all processes; with their arguments if yes
@@ -1051,14 +1051,22 @@ describe_directory() {
   json="{$described}"
 }
 
+# With the directories above: who can write there renames what is below.
 answer_search_path() {
-  remaining=$PATH:
+  remaining=$PATH: shown=:
   while [ -n "$remaining" ]; do
     dir=${remaining%%:*}
     remaining=${remaining#*:}
     case $dir in /*) ;; *) continue ;; esac
-    describe_directory "$dir"
-    say search_path "$dir" "$json"
+    while :; do
+      case $shown in *":$dir:"*) break ;; esac
+      shown=$shown$dir:
+      describe_directory "$dir"
+      say search_path "$dir" "$json"
+      [ "$dir" != / ] || break
+      dir=${dir%/*}
+      dir=${dir:-/}
+    done
   done
   say complete search_path true
 }
@@ -1176,6 +1184,8 @@ answer_secret_files() {
     return
   fi
   token='(^|[^A-Za-z0-9])(gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_.-]{16,}|xox[abpr]-[A-Za-z0-9-]{10,}|(AKIA|ASIA)[A-Z0-9]{16}($|[^A-Z0-9])|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{30,}|dckr_pat_[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{30,}|AGE-SECRET-KEY-[A-Z0-9]{16,})|^-----BEGIN [A-Z0-9 ]*PRIVATE KEY'
+  # A key in JSON is one line.
+  token=$token'|-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(\\r)?\\n[A-Za-z0-9+/]{16}'
   # What git, curl, Docker, npm and aws keep passwords in.
   token=$token'|^https?://[^/:@[:space:]]+:[^/@[:space:]]+@[A-Za-z0-9.-]+/?$'
   token=$token'|^[[:space:]]*machine[[:space:]]+[^[:space:]]+[[:space:]].*password[[:space:]]+[^[:space:]]'
@@ -1217,7 +1227,7 @@ answer_ca_bundle() {
 
 answer_time_zone() {
   find_tool date
-  if [ -n "$found" ] && said=$("$found" +%Z 2>/dev/null); then
+  if [ -n "$found" ] && said=$("$found" '+%Z %z' 2>/dev/null); then
     shorten "$said"; quote "$short"
     say time_zone "" "$quoted"
   else

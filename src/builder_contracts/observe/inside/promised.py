@@ -204,7 +204,13 @@ def ca_bundle(answers: ProbeAnswers, contract: Contract) -> Seen[BundleFacts]:
 
 
 def time_zone(answers: ProbeAnswers, contract: Contract) -> Seen[str]:
-    return _asked(contract, TimeZone, answers.read("time_zone", "", str))
+    return _asked(contract, TimeZone, answers.read("time_zone", "", _time_zone))
+
+
+def _time_zone(text: str) -> str:
+    name, _, offset = text.partition(" ")
+    # TZ=UTC-5 names itself UTC, and is five hours off.
+    return text if name == "UTC" and offset.strip("+0") else name
 
 
 def _asked(contract: Contract, kind: type[Any], fact: Seen[T]) -> Seen[T]:
