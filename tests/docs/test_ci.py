@@ -46,6 +46,11 @@ def calls(checkout: Path) -> list[str]:
     return (checkout / "calls").read_text("utf-8").splitlines()
 
 
+def parts(checkout: Path) -> list[str]:
+    """What followed the two commands."""
+    return [call for call in calls(checkout)[2:] if not call.startswith("servers")]
+
+
 def test_ci_calls_the_two_scripts_with_reports(checkout: Path, tmp_path: Path) -> None:
     reports = tmp_path / "some where"
     done = run(checkout, str(reports), cwd=Path("/"))
@@ -76,12 +81,14 @@ def test_any_failure_makes_it_red_and_both_run_all_the_same(
     assert [call.split()[0] for call in calls(checkout)[:2]] == ["contract", "test"]
 
 
-ON_A_NODE = [
+PARTS = [
     "kubernetes CI=true up",
     "test CI=true --tests-only --kubernetes -m kubernetes and not slow",
     "test CI=true --tests-only --kubernetes -m kubernetes and slow",
     "kubernetes CI=true down",
+    "test CI=true --tests-only --long -m long tests/workflows",
 ]
+LONG = "test CI=true --tests-only --long -m long"
 
 
 def test_parts_run_while_there_is_time_and_the_rest_is_named(
@@ -91,13 +98,13 @@ def test_parts_run_while_there_is_time_and_the_rest_is_named(
     done = run(checkout, "reports")
 
     assert done.returncode == 0
-    assert [call for call in calls(checkout)[2:] if not call.startswith("servers")] == ON_A_NODE
+    assert sorted(parts(checkout)) == sorted(PARTS)
     assert "ci:   long: it may take 3600 s" in done.stdout.partition("left out")[2]
     assert "'script/test' '--tests-only' '--long' '-m' 'long'" in done.stdout
 
 
 @pytest.mark.parametrize(
-    ("minutes", "started"), [("4", []), ("6", ON_A_NODE[::3]), ("120", [*ON_A_NODE, "long"])]
+    ("minutes", "started"), [("4", []), ("6", [PARTS[0], PARTS[3]]), ("120", [*PARTS, LONG])]
 )
 def test_no_part_starts_that_could_end_too_late(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, minutes: str, started: list[str]
@@ -105,8 +112,7 @@ def test_no_part_starts_that_could_end_too_late(
     monkeypatch.setenv("BUILDER_CONTRACTS_CI_MINUTES", minutes)
     done = run(checkout, "reports")
 
-    parts = [call for call in calls(checkout)[2:] if not call.startswith("servers")]
-    assert sorted("long" if "--long" in call else call for call in parts) == sorted(started)
+    assert sorted(parts(checkout)) == sorted(started)
     assert ("left out" in done.stdout) is (minutes != "120")
 
 

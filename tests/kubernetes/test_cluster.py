@@ -159,18 +159,22 @@ def test_pod_of_a_deployed_scale_set_is_live_evidence(cluster: None) -> None:
         }
         admin("apply", "--filename=-", manifest=scale_set)
 
-    by_name, by_other, by_nobody = (
+    by_name, by_other, of_none = (
         check_in_pod("tinyland-nix", scale_set=(f"{NAMESPACE}/{name}",))
         for name in ("nix", "other", "absent")
     )
+    with lesser_role("autoscalingrunnersets", {"get"}):
+        forbidden = check_in_pod("tinyland-nix", scale_set=(f"{NAMESPACE}/nix",))
 
     assert of(Outcome.BROKEN, by_name) == of(Outcome.BROKEN, by_other) == set()
     kept = of(Outcome.KEPT, by_name)
     assert kept == of(Outcome.KEPT, by_other)
     assert {by_name[name].rung for name in kept} == {Rung.DECLARED, Rung.LIVE}
     assert {by_other[name].rung for name in kept} == {Rung.DECLARED, Rung.OBSERVED}
-    assert of(Outcome.KEPT, by_nobody) <= {name for name in kept if by_name[name].rung is Rung.DECLARED}
-    assert '"absent" not found' in by_nobody["identity/uid"].observation
+    for unread, reason in ((of_none, '"absent" not found'), (forbidden, "cannot get resource")):
+        assert of(Outcome.BROKEN, unread) == set()
+        assert of(Outcome.KEPT, unread) <= {name for name in kept if by_name[name].rung is Rung.DECLARED}
+        assert reason in unread["identity/uid"].observation
 
 
 @pytest.mark.slow

@@ -10,9 +10,12 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
+from tests.dashboard.forges import TOKEN, serving
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").iterdir())
@@ -37,9 +40,14 @@ STAND_INS = {
         "name path",
     ),
     "download-artifact": (
-        'mkdir -p "${INPUT_PATH:=.}"; cp -r "$STORE/$INPUT_NAME"/* "$INPUT_PATH/"',
-        "name path",
+        'mkdir -p "${INPUT_PATH:=.}"; cp -r "$STORE"/${INPUT_NAME:-$INPUT_PATTERN}/* "$INPUT_PATH/"',
+        "name path pattern merge-multiple",
     ),
+    "upload-pages-artifact": (
+        'mkdir -p "$STORE/github-pages"; cp -r "$INPUT_PATH" "$STORE/github-pages/"',
+        "path",
+    ),
+    "deploy-pages": ('cp -r "$STORE/github-pages" "$STORE/published"', ""),
 }
 
 CONTRACT = """
@@ -47,7 +55,7 @@ apiVersion: builder-contracts/v1
 kind: BuilderClass
 metadata: {name: %s, summary: A class for a night on this machine, owner: tests}
 labels: [%s]
-image: {reference: tiny}
+image: {reference: tinyland-nix}
 toolchain: {%s: present}
 """
 
@@ -77,7 +85,10 @@ class Repository:
                 "steps": [
                     {
                         "shell": "bash",
-                        "env": {f"INPUT_{key.upper()}": f"${{{{ inputs.{key} }}}}" for key in inputs},
+                        "env": {
+                            f"INPUT_{key.upper().replace('-', '_')}": f"${{{{ inputs.{key} }}}}"
+                            for key in inputs
+                        },
                         "run": script,
                     }
                 ],
@@ -165,10 +176,8 @@ def test_failed_ci_uploads_its_reports(repository: Repository, event: str, long:
     assert ("the long tests" in done.stdout) is long
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("tool", "outcome"), [("sh", "kept"), ("no-such-tool", "broken")])
-def test_night_checks_a_class_with_the_bundle(repository: Repository, tool: str, outcome: str) -> None:
-    """The job prepare makes it, and the class needs no Python: the stand-in's is that of these tests."""
+def bundle_is_made(repository: Repository) -> None:
+    """The job prepare makes a bundle whose interpreter is the one of these tests."""
     program = repository.work.parent / "builder-contracts" / "bin" / "python"
     program.parent.mkdir(parents=True)
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
@@ -177,10 +186,22 @@ def test_night_checks_a_class_with_the_bundle(repository: Repository, tool: str,
     with tarfile.open(bundle, "w:gz") as file:
         file.add(program.parents[1], "builder-contracts")
     repository.program("script/bundle", f'cp {shlex.quote(str(bundle))} "$1"')
-    contract = repository.work / "contracts" / "class.yaml"
-    contract.parent.mkdir()
-    contract.write_text(CONTRACT % ("tinyland-nix", "tinyland-nix", tool))
-    shutil.copytree(ROOT / "contracts" / "environments", contract.parent / "environments")
+
+
+def write_contracts(repository: Repository, tools: Mapping[str, str]) -> None:
+    """A contract for each class, with the one tool that it promises, and the environments of this repository."""
+    contracts = repository.work / "contracts"
+    shutil.copytree(ROOT / "contracts" / "environments", contracts / "environments")
+    for builder, tool in tools.items():
+        (contracts / f"{builder}.yaml").write_text(CONTRACT % (builder, builder, tool))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("tool", "outcome"), [("sh", "kept"), ("no-such-tool", "broken")])
+def test_night_checks_a_class_with_the_bundle(repository: Repository, tool: str, outcome: str) -> None:
+    """The class needs no Python: the stand-in's is that of these tests."""
+    bundle_is_made(repository)
+    write_contracts(repository, {"tinyland-nix": tool})
 
     done = repository.act(
         "schedule",
@@ -198,3 +219,45 @@ def test_night_checks_a_class_with_the_bundle(repository: Repository, tool: str,
     evidence = (reports / "quick" / "evidence.jsonl").read_text("utf-8")
     assert re.search(rf'"clause": ?"tinyland-nix/toolchain/{tool}".*"outcome": ?"{outcome}"', evidence)
     assert "Set up Python if missing" not in done.stdout
+
+
+CLASSES = ("tinyland-nix", "tinyland-docker", "tinyland-dind")
+
+
+@pytest.mark.long
+@pytest.mark.docker
+@pytest.mark.parametrize(
+    ("absent", "expired", "issues"),
+    [
+        pytest.param("", False, [], id="every class reports"),
+        # The engine skips the job of a label without a runner, which a forge leaves in its queue.
+        pytest.param(
+            "tinyland-dind", False, ["tinyland-dind (tinyland): never reported"], id="one never does"
+        ),
+        pytest.param("", True, [], id="the stored history has expired"),
+    ],
+)
+def test_whole_night_ends_in_a_site_and_in_issues(
+    repository: Repository, absent: str, expired: bool, issues: list[str]
+) -> None:
+    bundle_is_made(repository)
+    write_contracts(repository, dict.fromkeys(CLASSES, "sh"))
+    repository.program("script/images", "true")
+    runners = [word for name in CLASSES if name != absent for word in ("-P", f"{name}=-self-hosted")]
+
+    with serving() as forge:
+        if expired:
+            forge.artifact(b"", expired=True)
+        done = repository.act(
+            "schedule", "nightly.yml", "--concurrent-jobs", "1", *runners,
+            "--env", f"GITHUB_API_URL={forge.url}", "-s", f"GITHUB_TOKEN={TOKEN}",
+        )  # fmt: skip
+
+    assert done.returncode == expired, done.stdout
+    assert [issue["title"] for issue in forge.issues] == issues
+    # What was judged is uploaded in any case; without yesterday's history nothing is published or stored.
+    assert len([*repository.store.glob("contract-reports-*")]) == 6 - bool(absent)
+    assert (repository.store / "contract-history" / "history.db").is_file() is not expired
+    site = repository.store / "published" / "site" / "index.json"
+    assert site.is_file() is not expired
+    assert expired or all(name in site.read_text("utf-8") for name in CLASSES)
