@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from builder_contracts.prove import protocol_client
+from builder_contracts.prove.job import StepFailed
 from builder_contracts.prove.local_testbed import LocalTestbed
 from builder_contracts.prove.publication import experiment as publication
 from builder_contracts.prove.publication.judge import judge
@@ -162,31 +163,76 @@ def test_job_builds_with_a_closed_bazel_remote(tmp_path: Path) -> None:
         assert "the server knows no identity that may only read" in result.seen(clause)
 
 
-def test_bazel_remote_with_a_private_authority(tmp_path: Path) -> None:
-    """Its certificate is trusted only where the environment says so; without it, nothing is shown."""
+def certificates(folder: Path) -> tuple[Path, Path]:
+    """The files of a certificate for this machine's loopback, which is its own authority, and of its key."""
     openssl = shutil.which("openssl") or pytest.skip("needs openssl")
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
     subprocess.run(
         [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
          "-subj", "/CN=cache", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
         check=True, capture_output=True,
     )  # fmt: skip
+    return certificate, key
+
+
+def outcomes_over_tls(folder: Path, server: BazelRemote, row: Row) -> set[tuple[str, str, str]]:
+    """The verdicts on each identity, by role."""
+    encrypted = dataclasses.replace(
+        server, http=server.http.replace("http:", "https:"), grpc=server.grpc.replace("grpc:", "grpcs:")
+    )
+    testbed = bench(folder, encrypted, row)
+    outcomes = set()
+    for role in testbed.endpoints:
+        with testbed.fresh("publication") as job:
+            attempts = publication.prove(testbed, role, job)
+        outcomes |= {(role, name, judge(name, attempts[name])[0].outcome.value) for name in attempts}
+    return outcomes
+
+
+def in_both(anonymous: str, reader: str, writer: str) -> set[tuple[str, str, str]]:
+    by_identity = {"anonymous": anonymous, "reader": reader, "writer": writer}
+    return {(role, *pair) for role in ("bazel-grpc", "bazel-http") for pair in by_identity.items()}
+
+
+def test_bazel_remote_with_a_private_authority(tmp_path: Path) -> None:
+    """Its certificate is trusted only where the environment says so; without it, nothing is shown."""
+    certificate, key = certificates(tmp_path)
     options = [password_file(tmp_path, PASSWORDS), f"--tls_cert_file={certificate}", f"--tls_key_file={key}"]
     row = dataclasses.replace(ROWS["closed, no reader"], rules={"authority": str(certificate)})
-    outcomes = {}
-    with bazel_remote(tmp_path, options) as plain:
-        server = dataclasses.replace(
-            plain, http=plain.http.replace("http:", "https:"), grpc=plain.grpc.replace("grpc:", "grpcs:")
-        )
-        for trusting in (True, False):
-            testbed = bench(tmp_path, server, row if trusting else dataclasses.replace(row, rules={}))
-            for role in testbed.endpoints:
-                with testbed.fresh("publication") as job:
-                    attempts = publication.prove(testbed, role, job)
-                for identity in ("anonymous", "writer"):
-                    outcomes[trusting, role, identity] = judge(identity, attempts[identity])[0].outcome.value
-    for (trusting, _, _), outcome in outcomes.items():
-        assert outcome == ("kept" if trusting else "unproven"), outcomes
+    with bazel_remote(tmp_path, options) as server:
+        trusting = outcomes_over_tls(tmp_path, server, row)
+        distrusting = outcomes_over_tls(tmp_path, server, dataclasses.replace(row, rules={}))
+    assert trusting == in_both("kept", "unproven", "kept")
+    assert distrusting == in_both("unproven", "unproven", "unproven")
+
+
+@pytest.mark.parametrize(
+    ("options", "verdicts"),
+    [
+        ([], in_both("kept", "unproven", "kept")),
+        (["--allow_unauthenticated_reads"], in_both("kept", "kept", "kept")),
+    ],
+)
+def test_writer_shows_a_client_certificate(
+    tmp_path: Path, options: list[str], verdicts: set[tuple[str, str, str]]
+) -> None:
+    certificate, key = certificates(tmp_path)
+    own = tmp_path / "own.pem"
+    own.write_text(certificate.read_text() + key.read_text())
+    files = [f"--tls_cert_file={certificate}", f"--tls_key_file={key}", f"--tls_ca_file={certificate}"]
+    rules = {"authority": str(certificate), "client_certificate": str(own), "anonymous_reader": bool(options)}
+    row = dataclasses.replace(ROWS["open, nobody is named"], rules=rules)
+    with bazel_remote(tmp_path, [*files, *options]) as server:
+        assert outcomes_over_tls(tmp_path, server, row) == verdicts
+
+
+def test_client_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
+    row = dataclasses.replace(
+        ROWS["closed, no reader"], rules={"client_certificate": str(tmp_path / "absent")}
+    )
+    testbed = bench(tmp_path, BazelRemote("https://127.0.0.1:1", "", tmp_path), row)
+    with pytest.raises(StepFailed, match=r"reading the certificates for https://127\.0\.0\.1:1.*absent"):
+        testbed.http_request("bazel-http", "writer", "cas/a")
 
 
 def test_token_is_shown_in_its_header(tmp_path: Path) -> None:

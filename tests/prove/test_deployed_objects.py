@@ -43,6 +43,10 @@ def test_deployed_object_store_is_proved_and_cleaned_up(testbed: LocalTestbed) -
     outcomes = {show: judge(show, record)[0] for show in STATE}
     assert {show: finding for show, finding in outcomes.items() if finding.outcome is not Outcome.KEPT} == {}
     assert "written data removed" in judge("old-state", record)[1][1]
+    assert (
+        "without the lock it could be overwritten, which S3 cannot reject"
+        in outcomes["old-state"].observation
+    )
     with testbed.fresh("publication") as job:
         attempts = publication.prove(testbed, "objects", job)
     for identity, attempt in attempts.items():

@@ -30,6 +30,7 @@ GOOD = StateRecord(
         "race": StateReply("OK", text="PreconditionFailed OK ConditionalRequestConflict"),
         "read-lock": StateReply("OK", text="held by the first"),
         "first-write": OK,
+        "release": StateReply("OK", "204"),
         "second-write": OK,
         "versions": OK,
         "restore": OK,
@@ -111,6 +112,11 @@ def test_overwritten_lock_is_the_second_holders() -> None:
     record = state(read_lock=StateReply("OK", text="held by the second"))
     assert not_kept(record) == {LOCK: BROKEN, UNLOCK: UNPROVEN}
     assert "now reads 'held by the second'" in judge(LOCK, record)[0].observation
+
+
+def test_write_counts_as_one_without_the_lock_only_after_its_release() -> None:
+    assert "without the lock it could be overwritten" in judge(OLD, GOOD)[0].observation
+    assert judge(OLD, state(release=DENIED))[0].observation == "the overwritten first state was restored"
 
 
 def test_lock_that_is_gone_was_released() -> None:

@@ -19,7 +19,8 @@ class Endpoint:
     the variables that they are read from, and for a Nix cache ``signing_key`` is the secret key of its clients or
     ``public_key`` that of its server. ``no_reader``: it knows no identity that may only read; ``anonymous_reader``:
     whoever reads is anonymous. ``instance`` is the instance name of a Bazel cache over gRPC, ``bucket`` a deployment's own bucket,
-    ``authority`` a file of certificates to trust, ``token_header`` the header in which identities show their secrets.
+    ``authority`` a file of certificates to trust, ``client_certificate`` one with the writer's own and its key,
+    ``token_header`` the header in which identities show their secrets.
     """
 
     role: str
@@ -34,6 +35,7 @@ class Endpoint:
     instance: str = ""
     bucket: str = ""
     authority: str = ""
+    client_certificate: str = ""
     token_header: str = ""
 
     @property
@@ -55,6 +57,8 @@ class Endpoint:
             )
             return Unavailable.never(f"no reader of {self.url}, as its environment says: {rule}")
         if name == ANONYMOUS or self.credentials is None or self.credentials.of(name).secret:
+            return None
+        if name == WRITER and self.client_certificate:
             return None
         variable = self.variables.get(name)
         advice = (
@@ -161,5 +165,6 @@ def _live(binding: RoleBinding, env: Mapping[str, str]) -> Endpoint:
         instance=binding.instance,
         bucket=binding.bucket,
         authority=env.get(binding.authority, ""),
+        client_certificate=env.get(binding.client_certificate, ""),
         token_header=binding.token_header,
     )

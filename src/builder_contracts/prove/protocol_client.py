@@ -13,6 +13,7 @@ import concurrent.futures
 import functools
 import hashlib
 import json
+import pathlib
 import re
 import ssl
 import sys
@@ -61,7 +62,7 @@ class Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def http(request: dict[str, Any]) -> Answer:
-    """Any HTTP request: method, url, headers, a body in base64, and the certificate to trust.
+    """Any HTTP request: method, url, headers, a body in base64, the certificate to trust, and the file of one's own.
 
     If a registry asks for a token first, one is fetched with the same credentials, as every client of it does.
     Source: the distribution project's token authentication specification.
@@ -92,12 +93,13 @@ def plain_http(request: dict[str, Any]) -> Answer:
         request["url"], data=body, method=request.get("method", "GET"), headers=request.get("headers", {})
     )
     handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler(PROXIES), Redirects()]
-    if request.get("trust"):
-        handlers.append(
-            urllib.request.HTTPSHandler(context=ssl.create_default_context(cadata=request["trust"]))
-        )
-    opener = urllib.request.build_opener(*handlers)
     try:
+        if request.get("trust") or request.get("certificate"):
+            context = ssl.create_default_context(cadata=request.get("trust") or None)
+            if request.get("certificate"):
+                context.load_cert_chain(request["certificate"])
+            handlers.append(urllib.request.HTTPSHandler(context=context))
+        opener = urllib.request.build_opener(*handlers)
         with opener.open(call, timeout=TIMEOUT) as reply:
             accepted = answer(reply.status, "", reply.read())
             accepted["location"] = reply.headers.get("Location", "")
@@ -214,9 +216,11 @@ def grpc(request: dict[str, Any]) -> Answer:
     blob = base64.b64decode(request.get("body", ""))
     instance = request.get("instance", "")
     if target.scheme == "grpcs":
-        opened = wire.secure_channel(
-            target.netloc, wire.ssl_channel_credentials(request.get("trust", "").encode() or None)
-        )
+        trust, own = request.get("trust", "").encode() or None, None
+        if request.get("certificate"):
+            # Each of the two takes what it needs of the file.
+            own = pathlib.Path(request["certificate"]).read_bytes()
+        opened = wire.secure_channel(target.netloc, wire.ssl_channel_credentials(trust, own, own))
     else:
         opened = wire.insecure_channel(target.netloc)
     with opened as channel:

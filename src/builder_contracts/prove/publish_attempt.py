@@ -94,9 +94,15 @@ def put_unsupported(url: str) -> Unavailable:
 
 
 def with_control(
-    attempts: Mapping[str, PublishAttempt | Unavailable], *, anonymous_reader: bool = False
+    attempts: Mapping[str, PublishAttempt | Unavailable],
+    *,
+    anonymous_reader: bool = False,
+    leftovers: str = "",
 ) -> dict[str, PublishAttempt | Unavailable]:
-    """Return the attempts of several identities, each with the writer's result, or the reason why no writer attempted it."""
+    """Return the attempts of several identities, each with the writer's result, or the reason why no writer attempted it.
+
+    ``leftovers`` is what became of all that they wrote, if the attempts do not say it themselves.
+    """
     writer = attempts.get(WRITER)
     control = writer.as_control() if isinstance(writer, PublishAttempt) else {}
     no_writer = writer if isinstance(writer, Unavailable) else None
@@ -104,7 +110,9 @@ def with_control(
         # Who only reads is nobody, so nobody's attempts are the reader's.
         attempts = {**attempts, READER: attempts[ANONYMOUS]}
     return {
-        identity: dataclasses.replace(attempt, control=control, no_writer=no_writer)
+        identity: dataclasses.replace(
+            attempt, control=control, no_writer=no_writer, leftovers=attempt.leftovers or leftovers
+        )
         if isinstance(attempt, PublishAttempt)
         else attempt
         for identity, attempt in attempts.items()

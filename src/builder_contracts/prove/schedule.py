@@ -30,7 +30,7 @@ from builder_contracts.prove.nix import experiment as nix
 from builder_contracts.prove.nix.record import NixRecord
 from builder_contracts.prove.publication import docker_push
 from builder_contracts.prove.publication import experiment as publication
-from builder_contracts.prove.publish_attempt import IDENTITIES, PublishAttempt, with_control
+from builder_contracts.prove.publish_attempt import IDENTITIES, with_control
 from builder_contracts.prove.records import ProofRecords
 from builder_contracts.prove.secrets import experiment as search
 from builder_contracts.prove.state import experiment as state
@@ -280,12 +280,9 @@ class ExperimentSchedule:
         if isinstance(self.records.nix, NixRecord):
             self.records.nix = dataclasses.replace(self.records.nix, leftovers=leftovers)
         anonymous_reader = self.bench.endpoints["nix"].anonymous_reader
-        self.records.attempts["nix"] = {
-            name: dataclasses.replace(attempt, leftovers=leftovers)
-            if isinstance(attempt, PublishAttempt)
-            else attempt
-            for name, attempt in with_control(published.attempts, anonymous_reader=anonymous_reader).items()
-        }
+        self.records.attempts["nix"] = with_control(
+            published.attempts, anonymous_reader=anonymous_reader, leftovers=leftovers
+        )
 
     def _flake(self, job: ProofJob, canary: Canary, nonce: str, results: CheckResults) -> None:
         """Build a flake in a job with Nix's configuration, and check what only Nix can show."""

@@ -132,7 +132,8 @@ class Testbed(ABC):
 
     def reader_description(self, role: str, reader: str = READER) -> str:
         """Describe who reads what the writer wrote."""
-        return SECOND if self.headers(role, WRITER) == self.headers(role, reader) else ANOTHER
+        shown = [(self.headers(role, name), self.client_certificate(role, name)) for name in (WRITER, reader)]
+        return SECOND if shown[0] == shown[1] else ANOTHER
 
     def http_request(
         self,
@@ -151,6 +152,7 @@ class Testbed(ABC):
             "url": f"{self.endpoints[role].url}/{path}",
             "headers": {**self.headers(role, name), **(headers or {})},
             "trust": self.certificate(role),
+            "certificate": self.client_certificate(role, name),
             **({} if body is None else {"body": encode_body(body)}),
         }
 
@@ -162,6 +164,7 @@ class Testbed(ABC):
             "target": endpoint.url,
             "headers": self.headers(role, name),
             "trust": self.certificate(role),
+            "certificate": self.client_certificate(role, name),
             "instance": endpoint.instance,
         }
 
@@ -256,10 +259,7 @@ class Testbed(ABC):
         empty where the system's are enough. Raises StepFailed."""
         endpoint = self.endpoints[role]
         if endpoint.authority:
-            try:
-                return Path(endpoint.authority).read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise StepFailed(f"reading the certificates for {endpoint.url}", str(error)) from None
+            return _read_certificates(endpoint.authority, endpoint.url)
         if not endpoint.url.startswith("https:") or not endpoint.service or self.services is None:
             return ""
         if role in self._certificates:
@@ -269,11 +269,26 @@ class Testbed(ABC):
             raise StepFailed(f"reading the certificate of {endpoint.service}", format_completed(printed))
         return self._certificates.setdefault(role, printed.stdout.decode())
 
+    def client_certificate(self, role: str, name: str) -> str:
+        """The file with the certificate that an identity shows; empty if it shows none. Raises StepFailed."""
+        endpoint = self.endpoints[role]
+        if name == WRITER and endpoint.client_certificate:
+            _read_certificates(endpoint.client_certificate, endpoint.url)
+            return endpoint.client_certificate
+        return ""
+
     def _unique_name(self, purpose: str) -> str:
         """A name that no other job or client of this bench has."""
         with self._lock:
             self._count += 1
             return f"{self.name}-{purpose}-{self._count}"
+
+
+def _read_certificates(file: str, url: str) -> str:
+    try:
+        return Path(file).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StepFailed(f"reading the certificates for {url}", str(error)) from None
 
 
 def encode_body(text: str | bytes) -> str:

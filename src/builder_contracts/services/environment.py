@@ -21,8 +21,8 @@ class RoleBinding:
     why nothing can be proved with it; ``reader``, ``writer``, ``owner`` and ``signing_key`` name variables that
     hold secrets; ``public_key`` is that of a Nix cache whose server signs. ``reader`` can also be NO_READER or
     anonymous. ``instance`` is the instance name of a Bazel cache over gRPC, ``bucket`` an existing bucket of a deployed
-    object store. ``authority`` names the variable that holds the path of certificates to trust, ``token_header`` is the
-    header in which identities show their secrets, as they are.
+    object store. ``authority`` names the variable that holds the path of certificates to trust, ``client_certificate``
+    that of the writer's own with its key; ``token_header`` is the header in which identities show their secrets.
     """
 
     role: str
@@ -37,6 +37,7 @@ class RoleBinding:
     instance: str = ""
     bucket: str = ""
     authority: str = ""
+    client_certificate: str = ""
     token_header: str = ""
 
     @property

@@ -215,6 +215,9 @@ class _Builds:
             lines.append(f"build --remote_instance_name={endpoint.instance}")
         if endpoint.authority:
             lines.append(f'build "--tls_certificate={endpoint.authority}"')
+        if certificate := self.bench.client_certificate(self.role, identity):
+            # Bazel takes the part that it needs of each file.
+            lines += [f'build "--tls_client_{part}={certificate}"' for part in ("certificate", "key")]
         return lines
 
     def _read_settings(self, command: str) -> tuple[ClassSetting, ...]:

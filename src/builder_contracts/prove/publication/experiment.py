@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -98,15 +97,8 @@ def _publish_to_attic(
             leftovers = attic.close_session(bench, session)
         except StepFailed as failed:
             leftovers = unchecked_leftovers(bench, "nix", failed.lost)
-    return with_control(
-        {
-            name: dataclasses.replace(attempt, leftovers=leftovers)
-            if isinstance(attempt, PublishAttempt)
-            else attempt
-            for name, attempt in attempts.items()
-        },
-        anonymous_reader=bench.endpoints["nix"].anonymous_reader,
-    )
+    anonymous_reader = bench.endpoints["nix"].anonymous_reader
+    return with_control(attempts, anonymous_reader=anonymous_reader, leftovers=leftovers)
 
 
 def _remove_written(bench: Testbed, target: str, nonces: Sequence[str]) -> str:

@@ -54,14 +54,17 @@ def _steps(
         "read-anonymous-lock": writer("get_object", Key=f"{prefix}/anonymous.tflock"),
         "race": {**lock(WRITER, f"{prefix}/race", "held by a racer"), "kind": "s3-race", "count": RACERS},
         "first-write": writer("put_object", Key=state, Body=encode_body(FIRST_STATE)),
-        "second-write": writer("put_object", Key=state, Body=encode_body("second state")),
-        "versions": writer("list_object_versions", Prefix=state),
     }
     if looker.name == READER:
         steps["reader-lock"] = lock(READER, f"{prefix}/reader", "held by the reader")
         steps["read-reader-lock"] = writer("get_object", Key=f"{prefix}/reader.tflock")
         steps["unlock-by-other"] = bucket.s3_request(bench, READER, "delete_object", Key=f"{state}.tflock")
-    steps["read-lock"] = writer("get_object", Key=f"{state}.tflock")
+    steps |= {
+        "read-lock": writer("get_object", Key=f"{state}.tflock"),
+        "release": writer("delete_object", Key=f"{state}.tflock"),
+        "second-write": writer("put_object", Key=state, Body=encode_body("second state")),
+        "versions": writer("list_object_versions", Prefix=state),
+    }
     answers = dict(zip(steps, bench.ask(list(steps.values())), strict=True))
     older = [
         entry["VersionId"]
