@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from builder_contracts import cli
+from builder_contracts.cli.explain import explain_id
 from builder_contracts.contract.loading import load
 from builder_contracts.contract.model import Clause
 from builder_contracts.contract.promises import READERS
@@ -160,8 +161,9 @@ def test_inspect_command_finds_its_fact_in_real_facts(builder: str) -> None:
         pytest.skip(str(result.exception))
     facts = json.loads(result.stdout)
     nowhere = []
-    for clause in load(ROOT / "contracts" / f"{builder}.yaml").clauses:
-        look = about(clause.id).get("look", "")
+    contract = load(ROOT / "contracts" / f"{builder}.yaml")
+    for clause in contract.clauses:
+        look = str(explain_id(clause.id, [contract]).get("look", ""))
         if look and _at(facts, look.partition("jq '")[2].rstrip("'")) is None:
             nowhere.append(f"{clause.id}: {look}")
     assert nowhere == []

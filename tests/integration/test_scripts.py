@@ -477,10 +477,10 @@ class TestWayIn:
         files = {line.split("::")[0] for line in completed.stdout.splitlines() if "::" in line}
         assert files == {"contracts/tinyland-nix.yaml"}
 
-    @pytest.mark.usefixtures("images")
-    def test_test_takes_a_path_in_place_of_all_tests(self) -> None:
+    def test_test_of_a_unit_needs_its_path_and_no_engine(self) -> None:
         path = "tests/unit/contract/test_quantity.py"
-        completed = run("script/test", "--tests-only", "--", "--collect-only", "-q", "-n", "0", path)
+        arguments = ("--tests-only", "--", "--collect-only", "-q", "-n", "0", path)
+        completed = run("script/test", *arguments, environment=NO_ENGINE)
         files = {line.split("::")[0] for line in completed.stdout.splitlines() if "::" in line}
         assert files == {path}
 

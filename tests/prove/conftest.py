@@ -201,6 +201,12 @@ def worlds(tmp_path: Path) -> Iterator[Worlds]:
         client.close()
 
 
+@pytest.fixture
+def unreached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No request arrives at this test's server, so that none of its log's lines is waited for."""
+    monkeypatch.setattr("builder_contracts.prove.testbed.LOG_LAG", 0.0)
+
+
 def rewritten(name: str, *changes: tuple[str, str], part: str = "nginx", file: str = "nginx.conf") -> Spec:
     """A service whose configuration has other words in some places. Each place must be there."""
 

@@ -152,6 +152,7 @@ def test_server_that_hangs_proves_nothing(worlds: Worlds, monkeypatch: pytest.Mo
     assert proved.unproven == set(proved.verdicts)
 
 
+@pytest.mark.usefixtures("unreached")
 @pytest.mark.parametrize(
     "url",
     [

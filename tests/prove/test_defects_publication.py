@@ -167,6 +167,7 @@ def test_registry_that_hangs_refuses_nothing(worlds: Worlds) -> None:
     assert proved.unproven == set(proved.verdicts)
 
 
+@pytest.mark.usefixtures("unreached")
 @pytest.mark.parametrize(
     ("role", "url", "text"),
     [

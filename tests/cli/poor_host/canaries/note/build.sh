@@ -1,0 +1,1 @@
+mkdir -p out && cat nonce >out/note
