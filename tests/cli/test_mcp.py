@@ -21,8 +21,9 @@ from mcp.shared.exceptions import McpError
 from pydantic import AnyUrl
 
 from builder_contracts.cli.mcp import loopback
-from builder_contracts.cli.mcp_tools import TOOLS, Workspace, of_report
+from builder_contracts.cli.mcp_tools import TOOLS, Workspace, call, of_report
 from builder_contracts.contract import schemas
+from builder_contracts.dashboard.history.postgres import ServerAddress
 from builder_contracts.errors import ExitCode, InputError
 from builder_contracts.runner.process import run_cancellable
 from builder_contracts.sources.cache import store
@@ -52,6 +53,10 @@ CALLS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "outside checkout": ("judge_workflows", {"path": "/"}),
     "no such tool": ("format_disk", {}),
 }
+
+
+async def no_progress(_: str) -> None:
+    """Nobody listens."""
 
 
 @dataclass(frozen=True)
@@ -311,6 +316,27 @@ def test_fetched_contracts_are_served_from_the_cache(tmp_path: Path, monkeypatch
     assert [contract.name for contract in fetched.load()] == ["here"]
     with pytest.raises(InputError, match="outside the directory"):
         Workspace(tmp_path / "root", str(tmp_path)).load()
+
+
+def test_a_tool_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        address = ServerAddress(f"postgresql://127.0.0.1:{port}/history?connect_timeout=3600")
+        (tmp_path / "here.yaml").write_text(SAMPLE)
+        workspace = Workspace(tmp_path, "here.yaml", history=address, limit=4)
+        data = anyio.run(call, workspace, "read_history", {}, no_progress)
+        assert "took longer than 4 s, and was ended" in data["error"]
+        silent.settimeout(0.1)
+        try:
+            connection, _ = silent.accept()
+        except TimeoutError:
+            # The machine was too busy to connect in time: nothing has to be closed.
+            return
+        with connection:
+            connection.settimeout(60)
+            while connection.recv(1000):
+                pass
 
 
 def test_a_file_of_the_root_is_named_from_the_root(tmp_path: Path) -> None:

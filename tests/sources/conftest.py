@@ -107,6 +107,13 @@ def certificate(folder: Path) -> Path:
     return file
 
 
+def tls(pem: Path) -> ssl.SSLContext:
+    """What a server with this key and certificate speaks."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context
+
+
 def serve(host: Host) -> Iterator[Host]:
     with host:
         threading.Thread(target=host.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -132,9 +139,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     pem = certificate(tmp_path)
     monkeypatch.setenv("GIT_SSL_CAINFO", str(pem))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(pem))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
-    yield from serve(Host(tmp_path / "repositories", context))
+    yield from serve(Host(tmp_path / "repositories", tls(pem)))
 
 
 class Repository:

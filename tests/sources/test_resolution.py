@@ -23,7 +23,8 @@ from builder_contracts.sources.address import ContractSource, parse
 from builder_contracts.sources.cache import digest_of
 from builder_contracts.sources.documents import read_archive
 from builder_contracts.sources.resolution import local_path, renew
-from tests.sources.conftest import CONTRACT, Host, Repository, serve, tar
+from tests.cli.terminal import call
+from tests.sources.conftest import CONTRACT, Host, Repository, serve, tar, tls
 
 CHANGED = CONTRACT.replace(b"sh: present", b"sh: present, git: present")
 
@@ -97,7 +98,7 @@ def test_locked_commit_is_used_though_its_tag_moved(place: Path, host: Host, rep
     for file in sorted((place.parent / "cache").rglob("there.yaml")):
         file.write_bytes(b"changed by somebody")
     assert (resolve(f"{address}#contracts") / "there.yaml").read_bytes() == CONTRACT
-    renew(address, place)
+    renew(address, place, place / "contracts.lock")
     assert (resolve(f"{address}#contracts") / "there.yaml").read_bytes() == CHANGED
 
 
@@ -179,7 +180,7 @@ def test_changed_archive_is_an_error_until_it_is_locked_again(place: Path) -> No
     message = refused("contracts.zip")
     assert "the content changed" in message
     assert "builder-contracts lock contracts.zip" in message
-    renew("contracts.zip", place)
+    renew("contracts.zip", place, place / "contracts.lock")
     assert (resolve("contracts.zip") / "there.yaml").read_bytes() == CHANGED
 
 
@@ -188,17 +189,21 @@ def test_token_stays_with_its_host_and_https(place: Path, host: Host, tmp_path: 
         host.files["/plain.tar.gz"] = 302, {"Location": f"http://{other.name}/x.tar.gz"}, b""
         assert "the server leads to http://" in refused(f"https://me:token-of-mine@{host.name}/plain.tar.gz")
         assert other.asked == []
-    host.files["/moved.tar.gz"] = (
-        302,
-        {"Location": f"https://localhost:{host.server_address[1]}/x.tar.gz"},
-        b"",
-    )
     host.files["/again.tar.gz"] = 302, {"Location": "/x.tar.gz"}, b""
     host.files["/x.tar.gz"] = 200, {}, tar(("there.yaml", CONTRACT))
     resolve(f"https://me:token-of-mine@{host.name}/again.tar.gz")
     assert [bool(credentials) for _, credentials in host.asked[-2:]] == [True, True]
-    refused(f"https://me:token-of-mine@{host.name}/moved.tar.gz")  # the certificate is not of this name
-    assert host.asked[-1][0] == "/moved.tar.gz"
+    # The same certificate at another port: another server, over TLS that is trusted.
+    for other in serve(Host(tmp_path, tls(tmp_path / "host.pem"))):
+        host.files["/moved.tar.gz"] = 302, {"Location": f"https://{other.name}/x.tar.gz"}, b""
+        other.files["/x.tar.gz"] = 200, {}, tar(("there.yaml", CHANGED))
+        moved = resolve(f"https://me:token-of-mine@{host.name}/moved.tar.gz")
+        assert (moved / "there.yaml").read_bytes() == CHANGED
+        assert (host.asked[-1][0], bool(host.asked[-1][1]), other.asked) == (
+            "/moved.tar.gz",
+            True,
+            [("/x.tar.gz", "")],
+        )
 
 
 def test_host_that_cannot_be_reached_is_no_bad_input(place: Path) -> None:
@@ -410,6 +415,14 @@ def test_pytest_takes_contracts_from_elsewhere(place: Path) -> None:
     (place / "x.tar.gz").write_bytes(tar(("there.yaml", CHANGED)))
     done = command(place, "pytest", "--contracts", "x.tar.gz", "-p", "no:cacheprovider")
     assert (done.returncode, "the content changed" in done.stderr) == (3, True), done.stderr
+
+
+def test_another_lock_is_used_by_its_option(place: Path) -> None:
+    (place / "x.tar.gz").write_bytes(tar(("there.yaml", CONTRACT)))
+    # Contracts that stand before the option are locked there, too.
+    assert "there.yaml: there," in call("validate", "x.tar.gz", "--lock", "other.lock")[1]
+    assert call("lock", "--lock", "other.lock")[1].startswith("unchanged  x.tar.gz")
+    assert sorted(file.name for file in place.iterdir()) == ["other.lock", "x.tar.gz"]
 
 
 def test_lock_renews_what_is_locked(place: Path) -> None:

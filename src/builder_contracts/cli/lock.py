@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from builder_contracts.cli.options import LOCK, lock_option
 from builder_contracts.contract.files import current_directory
 from builder_contracts.errors import ExitCode
 from builder_contracts.sources import lock as locks
@@ -12,26 +13,30 @@ from builder_contracts.sources.resolution import renew
 
 @click.command()
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
-def lock(sources: tuple[str, ...]) -> None:
+@lock_option
+@click.pass_context
+def lock(context: click.Context, sources: tuple[str, ...]) -> None:
     """Lock the content of contracts from elsewhere, as it is now.
 
     Fetches each SOURCE, or everything in the lock, and writes its digest to contracts.lock in the current directory
-    (BUILDER_CONTRACTS_LOCK names another file). Commands with --contracts SOURCE then use exactly this content.
+    (--lock or BUILDER_CONTRACTS_LOCK names another file). Commands with --contracts SOURCE then use exactly this content.
 
     \b
     Examples:
       builder-contracts lock git+https://github.com/my-org/runners@v1
       builder-contracts lock
+      builder-contracts lock --lock ci/contracts.lock
     """
     cwd = current_directory()
-    chosen = sources or tuple(locks.load(locks.path(cwd)))
+    file = locks.path(cwd, context.meta[LOCK])
+    chosen = sources or tuple(locks.load(file))
     for text in chosen:
-        address, before, entry = renew(text, cwd)
+        address, before, entry = renew(text, cwd, file)
         if before == entry:
             click.echo(f"unchanged  {address}  {entry.resolved}")
         else:
             was = f"  (was {before.resolved})" if before else ""
             click.echo(f"locked     {address}  {entry.resolved}{was}")
     if not chosen:
-        click.echo(f"{locks.path(cwd).name} has no sources; name one", err=True)
+        click.echo(f"{file.name} has no sources; name one", err=True)
         raise click.exceptions.Exit(ExitCode.NOTHING_SELECTED)

@@ -60,6 +60,8 @@ def mcp(
         raise usage_error(f"--timeout: {error}", "pass --timeout SECONDS") from None
     where = loopback(address) if address is not None else None
     os.chdir(root)
+    # The processes of tools start in that directory, which belongs to others: no module is taken from there.
+    os.environ["PYTHONSAFEPATH"] = "1"
     workspace = Workspace(
         Path.cwd(),
         str(contracts_directory or "contracts"),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from builder_contracts.contract.loading import load_all
 from builder_contracts.contract.model import Contract
 from builder_contracts.dashboard.history.postgres import ServerAddress
 from builder_contracts.errors import BuilderContractsError, ExitCode
-from builder_contracts.redaction import redact_data
+from builder_contracts.redaction import learn_variables, redact_data
 from builder_contracts.run.exit_status import MEANINGS, SHORT
 from builder_contracts.run.inputs import contract_files
 from builder_contracts.run.options import MCP, settings_of, usage_error
@@ -77,8 +77,8 @@ Say = Callable[[str], Awaitable[None]]
 class AgentTool:
     """A tool: its input, the kind of its answer, and what answers.
 
-    ``read`` answers at once, from files. ``command`` gives the arguments of a command that is run as a process of its
-    own, because it can take long, must end at a limit and when the client no longer waits, and cleans up after itself.
+    ``read`` answers from files or a database. ``command`` gives the arguments of a command, which cleans up after itself.
+    Both run in another process, because they must end at a limit and when the client no longer waits.
     """
 
     description: str
@@ -130,19 +130,30 @@ def refusal(tool: str, error: BuilderContractsError, next_commands: Iterable[str
 async def call(workspace: Workspace, name: str, arguments: dict[str, Any], say: Say) -> Answer:
     """The answer of a tool."""
     import anyio
+    import anyio.to_process
 
     tool = TOOLS[name]
     try:
         if tool.command is not None:
             return await _run(workspace, name, tool.command, arguments, say)
-        assert tool.read is not None
         with anyio.fail_after(workspace.limit):
-            return await anyio.to_thread.run_sync(
-                partial(tool.read, workspace, arguments), abandon_on_cancel=True
-            )
+            return await anyio.to_process.run_sync(_read, workspace, name, arguments, cancellable=True)
     except TimeoutError:
-        late = f"{name} took longer than {workspace.limit:g} s"
+        late = f"{name} took longer than {workspace.limit:g} s, and was ended"
         return answer(name, ExitCode.CANNOT_RUN, ["builder-contracts mcp --timeout SECONDS"], error=late)
+    except anyio.BrokenWorkerProcess as error:
+        return answer(name, ExitCode.CANNOT_RUN, error=f"{name} did not complete: {error}")
+    except BuilderContractsError as error:
+        return refusal(name, error)
+
+
+def _read(workspace: Workspace, name: str, arguments: dict[str, Any]) -> Answer:
+    """The answer of a tool that reads, in a process that no command line has set up."""
+    learn_variables(os.environ)
+    read = TOOLS[name].read
+    assert read is not None
+    try:
+        return read(workspace, arguments)
     except BuilderContractsError as error:
         return refusal(name, error)
 

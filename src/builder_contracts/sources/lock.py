@@ -15,7 +15,7 @@ from builder_contracts.contract.files import is_file, write
 from builder_contracts.errors import BuilderContractsError, InputError, Problem
 
 VARIABLE = "BUILDER_CONTRACTS_LOCK"
-"""The variable that names another file than ``contracts.lock`` in the current directory."""
+"""Names another file than ``contracts.lock`` in the current directory, where no option does."""
 
 _DIGEST = r"sha256:[0-9a-f]{64}"
 _HEAD = """\
@@ -32,9 +32,9 @@ class LockedSource:
     resolved: str
 
 
-def path(cwd: Path) -> Path:
-    """The file of the lock."""
-    return cwd / (os.environ.get(VARIABLE) or "contracts.lock")
+def path(cwd: Path, chosen: Path | None = None) -> Path:
+    """The file of the lock: the chosen one, or that of the variable, or ``contracts.lock``."""
+    return cwd / (chosen or os.environ.get(VARIABLE) or "contracts.lock")
 
 
 def load(file: Path) -> Mapping[str, LockedSource]:
@@ -72,5 +72,5 @@ def save(file: Path, locked: Mapping[str, LockedSource]) -> None:
         write(file, text.encode())
     except OSError as error:
         raise BuilderContractsError(
-            f"cannot write {file}: {error.strerror}; {VARIABLE}=FILE names another file"
+            f"cannot write {file}: {error.strerror}; --lock FILE or {VARIABLE}=FILE names another file"
         ) from None

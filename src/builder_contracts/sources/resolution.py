@@ -14,15 +14,16 @@ from builder_contracts.sources.documents import MOST_COMPRESSED, read_archive
 from builder_contracts.sources.lock import LockedSource
 
 
-def local_path(text: str, cwd: Path, say: Callable[[str], None]) -> Path:
+def local_path(text: str, cwd: Path, say: Callable[[str], None], lock_file: Path | None = None) -> Path:
     """The file or folder with the contracts at an address. Raises BuilderContractsError.
 
+    ``lock_file`` is another file than the one that ``lock.path`` finds by itself.
     A source that is not in the lock yet is fetched and locked; one that is has the locked content, or is an error.
     """
     if not address.is_elsewhere(text) or (cwd / text).is_dir():
         return Path(text)
     source = address.parse(text)
-    file = lock.path(cwd)
+    file = lock.path(cwd, lock_file)
     locked = lock.load(file).get(source.address)
     # Reading an archive on this machine again costs little, and shows whether it is another one by now.
     folder: Path | None = cache.find(locked.digest) if locked and source.kind != "path" else None
@@ -42,13 +43,12 @@ def local_path(text: str, cwd: Path, say: Callable[[str], None]) -> Path:
     return _inside(folder, source)
 
 
-def renew(text: str, cwd: Path) -> tuple[str, LockedSource | None, LockedSource]:
-    """Lock what a source has now: its address, what was locked before, and what is. Raises BuilderContractsError."""
+def renew(text: str, cwd: Path, file: Path) -> tuple[str, LockedSource | None, LockedSource]:
+    """Lock in ``file`` what a source has now: its address, what was locked before, and what is. Raises BuilderContractsError."""
     source = address.parse(text)
     documents, resolved = _fetch(source, cwd, "")
     entry = LockedSource(digest_of(documents), resolved)
     cache.store(documents)
-    file = lock.path(cwd)
     before = lock.load(file)
     lock.save(file, {**before, source.address: entry})
     return source.address, before.get(source.address), entry
