@@ -134,7 +134,10 @@ def without(seen: Any, blind: Any) -> Any:
     if isinstance(seen, Mapping) and isinstance(blind, Mapping):
         return {key: without(value, blind.get(key)) for key, value in seen.items()}
     if dataclasses.is_dataclass(seen) and type(seen) is type(blind):
-        parts = {name: without(value, getattr(blind, name)) for name, value in vars(seen).items()}
+        parts = {
+            field.name: without(getattr(seen, field.name), getattr(blind, field.name))
+            for field in dataclasses.fields(seen)
+        }
         return dataclasses.replace(seen, **parts)  # type: ignore[type-var]  # an instance, never a class
     return seen
 

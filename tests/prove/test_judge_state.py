@@ -114,7 +114,7 @@ def test_overwritten_lock_is_the_second_holders() -> None:
     assert "now reads 'held by the second'" in judge(LOCK, record)[0].observation
 
 
-def test_write_counts_as_one_without_the_lock_only_after_its_release() -> None:
+def test_write_is_without_the_lock_only_after_its_release() -> None:
     assert "without the lock it could be overwritten" in judge(OLD, GOOD)[0].observation
     assert judge(OLD, state(release=DENIED))[0].observation == "the overwritten first state was restored"
 

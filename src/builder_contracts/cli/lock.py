@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import click
 
-from builder_contracts.cli.options import LOCK, lock_option
+from builder_contracts.cli.options import LOCK_FILE, table_options
 from builder_contracts.contract.files import current_directory
 from builder_contracts.errors import ExitCode
+from builder_contracts.run.options import LOCK
 from builder_contracts.sources import lock as locks
 from builder_contracts.sources.resolution import renew
 
 
 @click.command()
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
-@lock_option
+@table_options(LOCK)
 @click.pass_context
 def lock(context: click.Context, sources: tuple[str, ...]) -> None:
     """Lock the content of contracts from elsewhere, as it is now.
@@ -28,7 +29,7 @@ def lock(context: click.Context, sources: tuple[str, ...]) -> None:
       builder-contracts lock --lock ci/contracts.lock
     """
     cwd = current_directory()
-    file = locks.path(cwd, context.meta[LOCK])
+    file = locks.path(cwd, context.meta[LOCK_FILE])
     chosen = sources or tuple(locks.load(file))
     for text in chosen:
         address, before, entry = renew(text, cwd, file)

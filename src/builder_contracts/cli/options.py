@@ -19,7 +19,7 @@ from builder_contracts.sources.address import is_elsewhere
 SETTINGS = "builder_contracts.settings"
 """In the context of a command: the variables that ``--set`` gave it."""
 
-LOCK = "builder_contracts.lock"
+LOCK_FILE = "builder_contracts.lock"
 """In the context of a command: the file that ``--lock`` named, or None."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -36,7 +36,7 @@ class ContractsPath(click.Path):
             # What reads archives takes as long to import as a command.
             from builder_contracts.sources.resolution import local_path
 
-            chosen = ctx.meta.get(LOCK) if ctx else None
+            chosen = ctx.meta.get(LOCK_FILE) if ctx else None
             value = local_path(value, current_directory(), lambda line: click.echo(line, err=True), chosen)
         return super().convert(value, param, ctx)
 
@@ -75,20 +75,7 @@ def table_options(face: str) -> Callable[[Command], Command]:
 
 
 def _click_option(option: Option) -> Callable[[Any], Any]:
-    decorate = click.option(*option.flags, *option.aliases, option.name, cls=TableOption, **_settings(option))
-    return (lambda command: decorate(lock_option(command))) if option.flags == ("--contracts",) else decorate
-
-
-def lock_option(command: Command) -> Command:
-    """A decorator: ``--lock``, which is read before the contracts that it locks."""
-
-    def keep(context: click.Context, _: click.Parameter, file: Path | None) -> None:
-        context.meta[LOCK] = file
-
-    return click.option(
-        "--lock", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", is_eager=True, expose_value=False,
-        callback=keep, help="Lock of contracts from elsewhere (default: contracts.lock).",
-    )(command)  # fmt: skip
+    return click.option(*option.flags, *option.aliases, option.name, cls=TableOption, **_settings(option))
 
 
 def _with_format(command: Callable[..., Any], option: Option) -> Callable[..., Any]:
@@ -108,12 +95,19 @@ def _settings(option: Option) -> dict[str, Any]:
         return {**settings, "is_flag": True}
     if option.flags == ("--contracts",):
         settings["type"] = ContractsPath()
+    if option.name == "lock":
+        # It is read before the contracts that it locks.
+        settings |= {"is_eager": True, "expose_value": False, "callback": _keep_lock}
     return {
         **settings,
         "metavar": option.metavar or "|".join(option.choices),
         "multiple": option.repeatable,
         "shell_complete": _completion(option),
     }
+
+
+def _keep_lock(context: click.Context, _: click.Parameter, file: str | None) -> None:
+    context.meta[LOCK_FILE] = Path(file) if file else None
 
 
 def dashboard_settings(command: Command) -> Command:

@@ -25,7 +25,7 @@ from builder_contracts.verdict import Rung
 
 CHECK, PYTEST, FACTS, DIFF, DOCTOR = "check", "pytest", "facts", "diff", "doctor"
 EXPLAIN, SELECT, VALIDATE, TRUTH, WORKFLOWS = "explain", "select", "validate", "truth", "workflows"
-DASHBOARD, INIT, TEETH, VERIFY, MCP = "dashboard", "init", "teeth", "verify", "mcp"
+DASHBOARD, INIT, TEETH, VERIFY, MCP, LOCK = "dashboard", "init", "teeth", "verify", "mcp", "lock"
 
 RUNNERS = ("docker", "local", "kubernetes")
 SSH_URL = r"ssh://(\w[\w.-]*@)?(\w[\w.-]*|\[[0-9a-fA-F:.]+\])(:\d{1,5})?"
@@ -182,6 +182,11 @@ OPTIONS: tuple[Option, ...] = (
     _option(
         "contracts_directory", "--contracts", metavar="DIR", convert=Path, default=Path("contracts"),
         faces=(TRUTH, WORKFLOWS, MCP), help="Class contracts, with platform contracts in DIR/platform.",
+    ),
+    _option(
+        "lock", "--lock", metavar="FILE", convert=Path, variable="BUILDER_CONTRACTS_LOCK",
+        faces=(*EVERYWHERE, FACTS, EXPLAIN, VALIDATE, SELECT, TEETH, VERIFY, TRUTH, WORKFLOWS, MCP, LOCK),
+        help="Lock of contracts from elsewhere (default: contracts.lock).",
     ),
     _option(
         "builder", "--builder", metavar="CLASS", repeatable=True, faces=(*EVERYWHERE, FACTS), completes="builders",

@@ -47,13 +47,18 @@ if TYPE_CHECKING:
     from builder_contracts.run.run import Run
 
 
-def _local_path(text: str, config: pytest.Config) -> Path | str:
+def _local_path(text: str, config: pytest.Config, lock: str | None) -> Path | str:
     """The path of contracts; those that are elsewhere are fetched, or taken from the cache, by their lock."""
     if not is_elsewhere(text):
         return text
     from builder_contracts.sources.resolution import local_path
 
-    return local_path(text, config.invocation_params.dir, lambda line: print(line, file=sys.stderr))
+    return local_path(
+        text,
+        config.invocation_params.dir,
+        lambda line: print(line, file=sys.stderr),
+        Path(lock) if lock else None,
+    )
 
 
 @dataclass(eq=False)
@@ -92,7 +97,9 @@ class PytestRun:
         # What this process is trusted with, such as the token of its CI job, is in no output.
         learn_variables(os.environ)
         values = pytest_options.values_of(config)
-        values["contracts"] = [_local_path(text, config) for text in values["contracts"] or ()]
+        values["contracts"] = [
+            _local_path(text, config, values["lock"]) for text in values["contracts"] or ()
+        ]
         options = parse(PYTEST, values, cwd=config.invocation_params.dir)
         for path in options.paths:
             require_path("--contracts", path, options.cwd)
