@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from typing import assert_never
 
 from builder_contracts.contract.platforms import are_same
@@ -132,7 +131,8 @@ def _canonical(reference: str) -> str:
     return reference if ":" in last else f"{reference}:latest"
 
 
-_SIGNALS = {str(item.value): item.name for item in signal.Signals}
+# Numbers that a Dockerfile can give instead of a name.
+_SIGNALS = {"1": "SIGHUP", "2": "SIGINT", "3": "SIGQUIT", "9": "SIGKILL", "15": "SIGTERM"}
 
 
 def _setting(promise: ImageSetting, image: ImageFacts) -> Assessment:
