@@ -70,12 +70,16 @@ def _endpoint(promise: DaemonEndpoint, daemon: DaemonFacts, facts: Facts) -> Ass
         )
     # Only the client's own response counts: an open port elsewhere does not make a daemon at DOCKER_HOST.
     if not daemon.reachable or not daemon.version:
-        cause = next(
-            (cause for pattern, cause in _CAUSES if re.search(pattern, daemon.how)),
-            "the daemon does not listen on DOCKER_HOST, or did not start",
-        )
-        return broken(daemon.how, cause, inspect=".daemon")
+        return broken(daemon.how, unreached(daemon.how), inspect=".daemon")
     return kept(daemon.how or f"server {daemon.version}", inspect=".daemon")
+
+
+def unreached(how: str) -> str:
+    """Why a client does not come through to a daemon, by what it printed."""
+    return next(
+        (cause for pattern, cause in _CAUSES if re.search(pattern, how)),
+        "the daemon does not listen on DOCKER_HOST, or did not start",
+    )
 
 
 def _ready(promise: DaemonReady, daemon: DaemonFacts) -> Assessment:

@@ -31,6 +31,7 @@ def judge(promise: PathState, facts: Facts) -> Assessment:
     for finding in (
         _type(promise, path, inspect),
         _bits(promise, path, seen, inspect),
+        _replaceable(promise, facts),
         _details(promise, facts, seen),
         _free(promise, path, seen, inspect),
     ):
@@ -84,6 +85,24 @@ def _bits(promise: PathState, path: PathFacts, seen: list[str], inspect: str) ->
             return broken(
                 seen[-1],
                 f"a build step created it as a different user; chown it to {promise.owner}",
+                inspect=inspect,
+            )
+    return None
+
+
+def _replaceable(promise: PathState, facts: Facts) -> Assessment | None:
+    """The problem with a directory in which the job can put another file in the place of this one, or None."""
+    for directory in promise.looked_at[1:]:
+        inspect = f".paths[{json.dumps(directory)}]"
+        above = facts.paths.get(directory, NOT_ASKED)
+        if isinstance(above, Unseen):
+            return unproven_because(above, inspect)
+        # With the sticky bit nobody replaces what others own.
+        sticky = not isinstance(above.mode, Unseen) and above.mode & 0o1000
+        if above.writable and not sticky:
+            return broken(
+                f"not writable, but {directory} is, so the job can replace it",
+                "a build step ran chmod or chown on the directory",
                 inspect=inspect,
             )
     return None

@@ -131,11 +131,8 @@ def _canonical(reference: str) -> str:
     return reference if ":" in last else f"{reference}:latest"
 
 
-# An image may have a signal by its number on Linux: signal(7).
-_SIGNALS = {
-    "1": "SIGHUP", "2": "SIGINT", "3": "SIGQUIT", "9": "SIGKILL", "10": "SIGUSR1", "12": "SIGUSR2", "15": "SIGTERM",
-    "28": "SIGWINCH",
-}  # fmt: skip
+# Numbers that a Dockerfile can give instead of a name.
+_SIGNALS = {"1": "SIGHUP", "2": "SIGINT", "3": "SIGQUIT", "9": "SIGKILL", "15": "SIGTERM"}
 
 
 def _setting(promise: ImageSetting, image: ImageFacts) -> Assessment:

@@ -18,6 +18,7 @@ from builder_contracts.contract.promises.isolation import (
     Unshare,
 )
 from builder_contracts.facts.model import NOT_ASKED, AttemptFacts, Facts, IsolationFacts, Seen, Unseen
+from builder_contracts.judge.daemon import unreached
 from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
 from builder_contracts.judge.run_settings import set_by_run
 from builder_contracts.judge.unproven import unproven_because
@@ -154,7 +155,7 @@ def _daemon(promise: DockerDaemon, facts: Facts) -> Assessment:
     likely = (
         "a socket, DOCKER_HOST or a sidecar exposes an unpromised daemon to jobs"
         if daemon.reachable
-        else "the daemon did not start, or does not listen on DOCKER_HOST"
+        else unreached(daemon.how)
     )
     return broken(daemon.how, likely, inspect=inspect)
 

@@ -147,6 +147,7 @@ _CAUSES = (
     (r"\b(bad|invalid|unknown|malformed)\b.*\bconfig|config\w*\b.*\b(error|invalid|malformed|bad|parse)|\.\w*(rc|conf|cfg|toml|json)\b.*\b(error|line \d)",
      "a configuration file that it reads is broken; correct or remove the file"),
     (r"no such file or directory.*\.h\b|\.h: no such file", "header files are missing; install the development package of the C library"),
+    (r"cannot connect to \w*socket", "the daemon that it works with does not run, or a variable such as NIX_REMOTE names one"),
     (r"operation not permitted", "it needs a privilege that the job does not have, such as file capabilities; remove them (setcap -r)"),
 )  # fmt: skip
 _STATUS_CAUSES = {

@@ -220,7 +220,10 @@ def _facts(
         # The first process died before its first answer: the image's shell does not run.
         start = dataclasses.replace(start, started=False, output=start.output or answers.lost)
     tools = contract.promised(Tool)
-    paths = [promise.path for promise in (*contract.promised(PathState), *contract.promised(Device))]
+    paths = [
+        *(path for promise in contract.promised(PathState) for path in promise.looked_at),
+        *(device.path for device in contract.promised(Device)),
+    ]
     return Facts(
         runner=setting.runner,
         image=setting.image,

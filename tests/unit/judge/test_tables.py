@@ -109,6 +109,12 @@ def identity(**changes: object) -> model.Facts:
     return facts(identity=replace(sound, **changes))  # type: ignore[arg-type]  # a row gives any of them
 
 
+def below(directory: str, mode: int, *, writable: bool) -> model.Facts:
+    """Facts of a path that the job may not write, and of the directory above."""
+    above = model.PathFacts("directory", writable=writable, mode=mode)
+    return facts(paths={"/nix": model.PathFacts("directory", writable=False), directory: above})
+
+
 def daemon(reachable: bool = True, how: str = "docker info: server 28.5.2", **more: object) -> model.Facts:
     details = {"id": "OWN", "version": "28.5.2", "ready_after": 1.5} if reachable else {}
     observed = model.DaemonFacts(reachable, how, **{**details, **more})  # type: ignore[arg-type]  # a row gives any of them
@@ -278,6 +284,7 @@ TABLE = {
         broken("interpreter lost", XZ, facts(tools={"xz": worked(1, 127, "", "timeout: failed to run command: No such file or directory")}), "127", "its interpreter, its loader"),
         broken("other architecture", XZ, facts(tools={"xz": worked(1, 126, "", "/usr/bin/xz: Exec format error")}), "126", "another architecture"),
         broken("file capability", XZ, facts(tools={"xz": worked(1, 126, "", "/usr/bin/xz: Operation not permitted")}), "126", "file capabilities"),
+        broken("no daemon", XZ, facts(tools={"xz": worked(1, 1, "", "error: cannot connect to socket at '/nix/var/nix/daemon-socket/socket': No such file or directory")}), "socket", "NIX_REMOTE"),
         broken("not executable", XZ, facts(tools={"xz": worked(1, 126, "", "Permission denied")}), "126", "mounted noexec"),
         broken("killed by memory", XZ, facts(tools={"xz": worked(1, 137, "")}, control=IDLE), "status 137: no output", "memory limit"),
         unproven("killed on a busy host", XZ, facts(tools={"xz": worked(1, 137, "")}, control=LATE), "'xz -c' was killed (status 137), but the runner was busy: a control command took 3.1 s"),
@@ -351,6 +358,10 @@ TABLE = {
         broken("another owner", PathState("/nix", owner="root"), path(), "owned by runner", "chown it to root"),
         broken("read only", PathState("/nix", writable=True), path(writable=False), "not writable", "owner or mode differs"),
         broken("too open", PathState("/nix", writable=False), path(), "writable", "a different user"),
+        kept("closed, and above as well", PathState("/nix", writable=False), below("/", 0o755, writable=False), "not writable"),
+        kept("below a sticky directory", PathState("/nix", writable=False), below("/", 0o1777, writable=True), "not writable"),
+        broken("can be replaced", PathState("/nix", writable=False), below("/", 0o777, writable=True), "not writable, but / is", "chmod or chown"),
+        unproven("directory above unseen", PathState("/nix", writable=False), path(writable=False), "not part of"),
         broken("everybody writes", PathState("/nix", writable_by_others=False), path(mode=0o777), "mode 0777", "too broadly"),
         kept("nobody else writes", PathState("/nix", writable_by_others=False), path(), "mode 0755"),
         broken("full", PathState("/nix", free=5 * GIB), path(), "4Gi free", "disk is full"),

@@ -709,6 +709,18 @@ def test_directories_above_those_on_path_are_observed(shell: Shell) -> None:
     }  # fmt: skip
 
 
+@usual_shell
+def test_copies_of_a_certificate_count_once(shell: Shell, tmp_path: Path) -> None:
+    texts = (
+        f"-----BEGIN CERTIFICATE-----\nMII\n{text}\n-----END CERTIFICATE-----\n"
+        for text in ("A", "B", "A", "B")
+    )
+    (tmp_path / "bundle").write_text("".join(texts))
+    bundle = str(tmp_path / "bundle")
+    answers = shell.ask(("ca_bundle",), environment={"SSL_CERT_FILE": bundle})
+    assert answers.sections["ca_bundle"][""] == {"path": bundle, "certificates": 2}
+
+
 SECRET_FILES = {
     ".git-credentials": "https://tom:s3cr3t@git.example\n",
     ".netrc": "machine git.example login tom password s3cr3t\n",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,6 +34,12 @@ class PathState:
     sha256: str | None = None
     contains: str | None = None
     matches: re.Pattern[str] | None = None
+
+    @property
+    def looked_at(self) -> tuple[str, ...]:
+        """The path, and the directory above what the job may not write, because there it could be replaced."""
+        above = posixpath.dirname(self.path)
+        return (self.path, above) if self.writable is False and above != self.path else (self.path,)
 
     @property
     def has_details(self) -> bool:

@@ -1214,9 +1214,18 @@ answer_ca_bundle() {
       unseen "$bundle is not readable"; say ca_bundle "" "$json"
       return
     fi
-    count=0
+    # Each once: a copy adds no authority. The ends of signatures, two lines each, tell them apart.
+    count=0 seen='' before='' last_line=''
     while IFS= read -r line; do
-      case $line in "-----BEGIN "*CERTIFICATE-----*) count=$((count + 1)) ;; esac
+      case $line in
+        "-----END "*CERTIFICATE-----*)
+          case $seen in
+            *"$before$last_line"*) ;;
+            *) count=$((count + 1)) seen="$seen $before$last_line" ;;
+          esac
+          ;;
+      esac
+      before=$last_line last_line=$line
     done <"$bundle"
     quote "$bundle"
     say ca_bundle "" "{\"path\":$quoted,\"certificates\":$count}"

@@ -78,8 +78,9 @@ def _words(contract: Contract, forbidden: dict[str, tuple[str, int]]) -> Iterato
                     yield ("feature", tool.name, label, *arguments)
             case Shell() as shell:
                 yield ("shell", shell.path)
-            case PathState() as path:
-                yield ("path", path.path)
+            case PathState() as state:
+                for path in state.looked_at:
+                    yield ("path", path)
             case Device() as device:
                 yield ("path", device.path)
             case Resolves() as name:
