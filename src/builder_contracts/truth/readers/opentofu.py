@@ -341,7 +341,7 @@ def _add_release(
             if path := text(key):
                 values = _put(values, path.split("."), setting)
     release = Release(
-        attributes.get("name"), chart, version, namespace, deployed, made.at, values, written_at
+        attributes.get("name"), chart, version, namespace, deployed, made.at, values, written_at, variant
     )
     model.releases.append(release)
     # What a switch leaves out uses no namespace.
