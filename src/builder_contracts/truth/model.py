@@ -582,6 +582,8 @@ class Model:
     recipes: Recipes = field(default_factory=Recipes)
     kept: dict[str, str] = field(default_factory=dict)
     targets: list[NameUse] = field(default_factory=list)
+    other_refs: dict[str, str] = field(default_factory=dict)
+    """What is used of other repositories, and the ref that the given checkout of each is of instead."""
     unread: list[Unread] = field(default_factory=list)
     files: int = 0
     binary: int = 0

@@ -92,7 +92,7 @@ def storage_classes(value: Value | None, variant: str) -> Iterator[NameUse]:
     for part in walk(value):
         for key in ("storageClassName", "storageClass"):
             name = fields(part).get(key)
-            if isinstance(name, Unknown) or text(name):
+            if name is not None and (isinstance(name, Unknown) or text(name)):
                 yield NameUse(name, False, name.at, variant)
 
 
