@@ -388,7 +388,7 @@ BREAKS = [
         ),
         "enrolment/documented-sets",
         "docs/index.md:11",
-        f"{STACK}/main.tf:",
+        f"{STACK}/variables.tf:26",
     ),
     broken_by(
         "documentation sends users to another repository than the fixes are in",
@@ -874,6 +874,16 @@ BREAKS = [
         "workflows/variable-order",
         ".github/workflows/plan.yml:8",
         f"{STACK}/tinyland.tfvars:1",
+    ),
+    broken_by(
+        "a rollout may take longer than its job",
+        Add(
+            ".github/workflows/rollout.yml",
+            workflow("ubuntu-latest", "kubectl rollout status deployment/x --timeout=10m"),
+        ),
+        "workflows/time-budgets",
+        ".github/workflows/rollout.yml:8",
+        ".github/workflows/rollout.yml:6",
     ),
     broken_by(
         "a program for glibc runs in an image with musl",

@@ -278,6 +278,19 @@ class TofuModule:
 
 
 @dataclass(frozen=True)
+class GitlabRunner:
+    """A runner that OpenTofu registers with GitLab, and the seconds after which it ends every job.
+
+    ``deployed`` is False if a switch leaves it out.
+    """
+
+    tags: Value | None
+    maximum_timeout: Value | None
+    at: Location
+    deployed: bool = True
+
+
+@dataclass(frozen=True)
 class NameUse:
     """A name in use, such as a namespace, and whether this place creates it.
 
@@ -570,6 +583,7 @@ class Model:
     storage_classes: list[NameUse] = field(default_factory=list)
     custom_resources: list[NameUse] = field(default_factory=list)
     """The API groups that Kubernetes does not have by itself."""
+    gitlab_runners: list[GitlabRunner] = field(default_factory=list)
     templates: list[Template] = field(default_factory=list)
     url_passwords: list[UrlPassword] = field(default_factory=list)
     jobs: list[CiJob] = field(default_factory=list)
