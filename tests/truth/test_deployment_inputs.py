@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,11 @@ from builder_contracts.errors import InputError
 from builder_contracts.truth.checkout_scan import SearchWords, scan_checkout
 from builder_contracts.truth.deployment_inputs import add_deployment
 from builder_contracts.truth.model import Model
+from builder_contracts.truth.platform import PlatformWaiver, with_waivers
+from builder_contracts.truth.session import load
 from builder_contracts.truth.value import Unknown, get, text
+from builder_contracts.truth.verdicts import CONSUMER
+from tests.truth.conftest import CONTRACTS
 from tests.truth.miniature import write
 
 SET = "gha-runner-scale-set"
@@ -173,6 +179,58 @@ def test_workflows_take_a_baseline_and_write_their_report(tmp_path: Path) -> Non
     result = workflows(tmp_path, "go test", "--baseline", known, "--format", "json", "-o", report)
     assert result.exit_code == 0
     assert json.loads(report.read_text())["known"] == 1
+
+
+WAIVERS = """\
+apiVersion: builder-contracts/v1
+kind: Waivers
+waivers:
+  workflows/needs: {reason: until the image has it, until: "2999-01-31"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code", "says"),
+    [
+        ("", "", 0, "waived    workflows/needs"),
+        ('"}', '", files: [.github/*]}', 0, "waived    workflows/needs"),
+        ('"}', '", files: [ci/*]}', 1, "builders does not promise go"),
+        ("2999", "2020", 1, "builders does not promise go"),
+    ],
+)
+def test_workflows_take_waivers_of_their_own(
+    tmp_path: Path, before: str, after: str, code: int, says: str
+) -> None:
+    write(tmp_path, {"w.yaml": WAIVERS.replace(before, after, 1)})
+    result = workflows(tmp_path, "go test", "--waivers", tmp_path / "w.yaml")
+    assert (result.exit_code, says in result.output) == (code, True), result.output
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("2999-01", "2999-13", "w.yaml:4: not a date"),
+        ("/needs", "/neeeds", "did you mean 'workflows/needs'?"),
+        ("/needs", "/scaling", "w.yaml:4: waiver for 'workflows/scaling', which is no clause"),
+        ("reason", "cause", "w.yaml:4: "),
+    ],
+)
+def test_waiver_that_waives_nothing_is_bad_input(tmp_path: Path, before: str, after: str, says: str) -> None:
+    write(tmp_path, {"w.yaml": WAIVERS.replace(before, after)})
+    with pytest.raises(InputError) as error:
+        with_waivers(load(CONTRACTS)[0], tmp_path / "w.yaml", CONSUMER)
+    assert says in str(error.value)
+
+
+def test_clause_that_a_contract_waives_is_waived_once(tmp_path: Path) -> None:
+    platform, _ = load(CONTRACTS)
+    waiver = PlatformWaiver("a reason that is given", date(2999, 1, 1), (), platform.clauses[0].source)
+    waived = dataclasses.replace(
+        platform, clauses=tuple(dataclasses.replace(clause, waiver=waiver) for clause in platform.clauses)
+    )
+    write(tmp_path, {"w.yaml": WAIVERS})
+    with pytest.raises(InputError, match="already waived at"):
+        with_waivers(waived, tmp_path / "w.yaml", CONSUMER)
 
 
 def test_clause_of_a_platform_needs_no_ground(tmp_path: Path) -> None:

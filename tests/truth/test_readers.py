@@ -367,6 +367,27 @@ def test_the_commands_of_a_script_are_those_that_it_calls(
     assert called(script) == expected
 
 
+@pytest.mark.parametrize(
+    ("script", "fails_before"),
+    [
+        ("if ! a; then X; fi", True),
+        ("if ! a; then b; else X; fi", False),
+        ("if a; then X; fi", False),
+        ("if a; then b; else X; fi", True),
+        ("if a; then b; elif c; then X; fi", True),
+        ("if ! a; then b; elif c; then X; fi", False),
+        ("if ! a; then b; elif ! c; then X; fi", True),
+        ("if [ -f a ]; then b; else X; fi", False),
+        ("if ! [ -f a ]; then X; fi", False),
+        ("if ! a; then for i in 1 2; do X; done; fi", True),
+        ("if ! a; then bash -c X; fi", True),
+    ],
+)
+def test_branch_after_a_failure_is_told_from_its_other(script: str, fails_before: bool) -> None:
+    (command,) = [command for command in commands(script) if command.words == ("X",)]
+    assert command.after_failure is fails_before
+
+
 @given(st.text(max_size=120))
 def test_no_script_makes_the_reader_fail(script: str) -> None:
     called(script)

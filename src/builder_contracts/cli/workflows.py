@@ -29,15 +29,19 @@ def workflows(
     Examples:
       builder-contracts workflows ../my-project
       builder-contracts workflows --checkout my-org/actions=../actions
+      builder-contracts workflows --waivers waivers.yaml
       builder-contracts workflows --report sarif=workflows.sarif
     """
     from builder_contracts.truth.other_checkouts import given_checkouts
+    from builder_contracts.truth.platform import with_waivers
     from builder_contracts.truth.session import load
     from builder_contracts.truth.verdicts import CONSUMER, judge
 
     options = parse(WORKFLOWS, values, cwd=Path.cwd())
     requests = requests_of(options.reports, options.report_format, output)
     platform, classes = load(Path(values["contracts_directory"] or "contracts"), options.settings)
+    if values["waivers"]:
+        platform = with_waivers(platform, Path(values["waivers"]), CONSUMER)
     judgement = judge(path, platform, classes, only=CONSUMER, others=given_checkouts(values["checkouts"]))
     judgement = apply_baseline(judgement, baseline, write=write_baseline)
     raise click.exceptions.Exit(

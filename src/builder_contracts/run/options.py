@@ -366,6 +366,10 @@ OPTIONS: tuple[Option, ...] = (
         "checkouts", "--checkout", metavar="OWNER/NAME[@REF]=PATH", repeatable=True, faces=(TRUTH, WORKFLOWS),
         help="Checkout of another repository, whose actions and reusable workflows are followed.",
     ),
+    _option(
+        "waivers", "--waivers", metavar="FILE", convert=Path, faces=(WORKFLOWS,),
+        help="Clauses that this repository may break for a while (kind: Waivers).",
+    ),
     _option("verbose", "-v", "--verbose", is_flag=True, faces=(CHECK,), help="Print one line per clause."),
     _option(
         "verbose", "-v", "--verbose", is_flag=True, faces=(TRUTH, WORKFLOWS),

@@ -141,6 +141,8 @@ class KnownSoftware:
 
     images: Mapping[str, KnownImage]
     charts: Mapping[str, KnownChart]
+    bringing_charts: Mapping[str, frozenset[str]]
+    """The charts that bring the custom resources of an API group."""
     scale_set: ScaleSetChart
     writers: tuple[Writer, ...]
     libc: CLibraries
@@ -200,6 +202,7 @@ def known_software() -> KnownSoftware:
     return KnownSoftware(
         {image.name: image for image in images},
         {chart.name: chart for chart in charts},
+        {entry["group"]: frozenset(entry["charts"]) for entry in data["custom_resources"]},
         _scale_set(data["scale_set"]),
         tuple(_writer(entry) for entry in data["writers"]),
         _libc(data["libc"]),

@@ -187,7 +187,10 @@ class UrlPassword:
 
 @dataclass(frozen=True)
 class Release:
-    """A Helm release. ``values`` are those that it sets itself, Unknown if a part of them is."""
+    """A Helm release. ``values`` are those that it sets itself, Unknown if a part of them is.
+
+    ``variant`` names the values of OpenTofu that it was computed with.
+    """
 
     name: Value | None
     chart: Value | None
@@ -197,11 +200,17 @@ class Release:
     at: Location
     values: Value | None = None
     values_at: Location | None = None
+    variant: str = ""
 
     @property
     def chart_name(self) -> str:
         """The chart's name without its repository; empty if it is unknown."""
         return (text(self.chart) or "").rstrip("/").rpartition("/")[2]
+
+    @property
+    def is_deployed(self) -> bool:
+        """Whether it is known to be deployed."""
+        return isinstance(self.deployed, Known) and self.deployed.data is True
 
     @property
     def is_left_out(self) -> bool:
@@ -269,12 +278,29 @@ class TofuModule:
 
 
 @dataclass(frozen=True)
+class GitlabRunner:
+    """A runner that OpenTofu registers with GitLab, and the seconds after which it ends every job.
+
+    ``deployed`` is False if a switch leaves it out.
+    """
+
+    tags: Value | None
+    maximum_timeout: Value | None
+    at: Location
+    deployed: bool = True
+
+
+@dataclass(frozen=True)
 class NameUse:
-    """A name in use, such as a namespace, and whether this place creates it."""
+    """A name in use, such as a namespace, and whether this place creates it.
+
+    ``variant`` names the values of OpenTofu that it was computed with.
+    """
 
     name: Value
     created: bool
     at: Location
+    variant: str = ""
 
 
 @dataclass(frozen=True)
@@ -554,6 +580,10 @@ class Model:
     switched_on: list[Release] = field(default_factory=list)
     """The releases of stacks as they are when every variable that is false by default is true."""
     namespaces: list[NameUse] = field(default_factory=list)
+    storage_classes: list[NameUse] = field(default_factory=list)
+    custom_resources: list[NameUse] = field(default_factory=list)
+    """The API groups that Kubernetes does not have by itself."""
+    gitlab_runners: list[GitlabRunner] = field(default_factory=list)
     templates: list[Template] = field(default_factory=list)
     url_passwords: list[UrlPassword] = field(default_factory=list)
     jobs: list[CiJob] = field(default_factory=list)
@@ -566,6 +596,8 @@ class Model:
     recipes: Recipes = field(default_factory=Recipes)
     kept: dict[str, str] = field(default_factory=dict)
     targets: list[NameUse] = field(default_factory=list)
+    other_refs: dict[str, str] = field(default_factory=dict)
+    """What is used of other repositories, and the ref that the given checkout of each is of instead."""
     unread: list[Unread] = field(default_factory=list)
     files: int = 0
     binary: int = 0

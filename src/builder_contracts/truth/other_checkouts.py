@@ -23,9 +23,13 @@ class OtherCheckouts:
 
     def named(self, uses: str) -> str:
         """What ``uses`` names, without its ref; as it is written if the checkout is one of another ref."""
+        return uses if self.other_ref(uses) else uses.partition("@")[0]
+
+    def other_ref(self, uses: str) -> str:
+        """The ref that the checkout of the repository in ``uses`` is of, if it is not the one used; else empty."""
         name, _, ref = uses.partition("@")
-        repository = "/".join(name.split("/")[:2]).lower()
-        return name if self.refs.get(repository, ref) == ref else uses
+        given = self.refs.get("/".join(name.split("/")[:2]).lower(), ref)
+        return "" if given == ref else given
 
     def workflow(self, name: str) -> Value | None:
         """The workflow that ``owner/name/.github/workflows/file`` names; None if no checkout has it."""

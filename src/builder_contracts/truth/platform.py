@@ -6,8 +6,8 @@ import fnmatch
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -325,18 +325,7 @@ def _clauses(
             assumed.setdefault(name, []).append(assumption["fact"])
     waivers = document.data.get("waivers", {})
     for name, data in document.data["clauses"].items():
-        waiver = None
-        if name in waivers:
-            try:
-                until = date.fromisoformat(waivers[name]["until"])
-            except ValueError as error:
-                where = document.source(("waivers", name, "until"))
-                problems.append(Problem(where, f"not a date: {error}", "write YYYY-MM-DD"))
-                continue
-            place = document.source(("waivers", name))
-            waiver = PlatformWaiver(
-                waivers[name]["reason"], until, tuple(waivers[name].get("files", ())), place
-            )
+        waiver = _waiver(document, name, problems) if name in waivers else None
         source = document.source(("clauses", name))
         cited = data.get("ground")
         at = ("clauses", name, "ground")
@@ -353,6 +342,47 @@ def _clauses(
                 Problem(where, f"waiver for clause {name!r}, which is not in this file", "remove it")
             )
     return clauses
+
+
+def _waiver(document: Document, name: str, problems: list[Problem]) -> PlatformWaiver | None:
+    data = document.data["waivers"][name]
+    try:
+        until = date.fromisoformat(data["until"])
+    except ValueError as error:
+        where = document.source(("waivers", name, "until"))
+        problems.append(Problem(where, f"not a date: {error}", "write YYYY-MM-DD"))
+        return None
+    return PlatformWaiver(
+        data["reason"], until, tuple(data.get("files", ())), document.source(("waivers", name))
+    )
+
+
+def with_waivers(platform: Platform, path: Path, judged: Collection[str]) -> Platform:
+    """The platform with the waivers of a file for its clauses. ``judged`` are the ids that may be named. Raises InputError."""
+    document = read(path)
+    validity.check("waivers", document)
+    problems: list[Problem] = []
+    judged_clauses = {
+        clause.id.removeprefix("platform/"): clause for clause in platform.clauses if clause.id in judged
+    }
+    waived: dict[str, PlatformClause] = {}
+    for name in document.data["waivers"]:
+        clause = judged_clauses.get(name)
+        where = document.source(("waivers", name))
+        if clause is None:
+            guess = schemas.nearest(name, judged_clauses)
+            fix = f"did you mean {guess!r}?" if guess else f"use one of {', '.join(sorted(judged_clauses))}"
+            problems.append(
+                Problem(where, f"waiver for {name!r}, which is no clause that is judged here", fix)
+            )
+        elif clause.waiver is not None:
+            fix = "remove one of the two"
+            problems.append(Problem(where, f"{name} is already waived at {clause.waiver.source}", fix))
+        else:
+            waived[clause.id] = replace(clause, waiver=_waiver(document, name, problems))
+    if problems:
+        raise InputError(problems)
+    return replace(platform, clauses=tuple(waived.get(clause.id, clause) for clause in platform.clauses))
 
 
 def _assumptions(area: str, document: Document, problems: list[Problem]) -> Iterator[Assumption]:

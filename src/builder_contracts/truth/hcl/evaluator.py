@@ -332,7 +332,7 @@ class _Evaluation:
     def _binary(self, left: list[Node], operator: str, right: list[Node], node: Node) -> Value:
         first = self.chain(left, node)
         if operator in ("&&", "||") and isinstance(first, Known) and bool(first.data) is (operator == "||"):
-            return Known(bool(first.data), self.at(node))
+            return Known(bool(first.data), first.at)
         second = self.chain(right, node)
         for value in (first, second):
             if isinstance(value, Unknown):
@@ -343,12 +343,14 @@ class _Evaluation:
                     and isinstance(other, Known)
                     and bool(other.data) is (operator == "||")
                 ):
-                    return Known(bool(other.data), self.at(node))
+                    return Known(bool(other.data), other.at)
                 return value
         assert isinstance(first, Known)
         assert isinstance(second, Known)
+        # The first did not decide it.
+        place = second.at if operator in ("&&", "||") else self.at(node)
         try:
-            return Known(_OPERATORS[operator](_bare(first), _bare(second)), self.at(node))
+            return Known(_OPERATORS[operator](_bare(first), _bare(second)), place)
         except (TypeError, ArithmeticError, LookupError) as error:
             return self.unknown(node, f"cannot be calculated: {error}")
 

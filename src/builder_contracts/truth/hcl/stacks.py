@@ -264,7 +264,8 @@ class Instance:
             else:
                 # One instance represents all, because they differ only in their number.
                 present = isinstance(count.data, int | float) and count.data > 0
-                yield {"count": Known({"index": Known(0, count.at)}, count.at)}, Known(present, count.at)
+                decided_at = _switch_at(block.attributes["count"], self.scope) or count.at
+                yield {"count": Known({"index": Known(0, count.at)}, count.at)}, Known(present, decided_at)
         elif "for_each" in block.attributes:
             over = evaluate(block.attributes["for_each"], self.scope)
             if isinstance(over, Unknown):
@@ -295,6 +296,14 @@ def _filled_in(template: str, path: str, variables: Value) -> Value:
 
 def no_file(_: str) -> None:
     """The file of a path where files are not looked at."""
+
+
+def _switch_at(count: Expression, scope: Scope) -> Location | None:
+    """Where the switch of ``count = SWITCH ? 1 : 0`` has its value."""
+    node = next(iter(count.node.named_children), None)
+    if node is None or node.type != "conditional":
+        return None
+    return evaluate(count.on(node.named_children[0]), scope).at
 
 
 def _both(outer: Value, inner: Value) -> Value:

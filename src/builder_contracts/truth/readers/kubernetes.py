@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from builder_contracts.truth.model import (
     Autoscaler,
     ConfigMapFile,
@@ -15,7 +17,7 @@ from builder_contracts.truth.model import (
     Selector,
     Workload,
 )
-from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text
+from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text, walk
 
 _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job", "ReplicaSet", "Pod", "CronJob"})
 SCALE_SET_VALUES = frozenset({"githubConfigUrl", "githubConfigSecret", "runnerScaleSetName", "minRunners",
@@ -38,6 +40,12 @@ def read_kubernetes(value: Value, model: Model, variant: str = "") -> None:
     at = value.at
     if namespace is not None:
         model.namespaces.append(NameUse(namespace, False, namespace.at))
+    model.storage_classes += storage_classes(value, variant)
+    api_version = get(value, "apiVersion")
+    group, _, version = (text(api_version) or "").partition("/")
+    # Groups below k8s.io are those of Kubernetes and of projects that clusters come with.
+    if api_version is not None and version and "." in group and not group.endswith("k8s.io"):
+        model.custom_resources.append(NameUse(Known(group, api_version.at), False, api_version.at, variant))
     if kind in _WORKLOADS:
         template = get(value, "spec", "jobTemplate") if kind == "CronJob" else value
         spec = get(template, "spec") if kind == "Pod" else get(template, "spec", "template", "spec")
@@ -55,6 +63,10 @@ def read_kubernetes(value: Value, model: Model, variant: str = "") -> None:
                 model.exposures.append(Exposure(host, ingress_class, name, host.at))
     elif kind == "Namespace" and name is not None:
         model.namespaces.append(NameUse(name, True, name.at))
+    elif kind == "StorageClass" and name is not None:
+        model.storage_classes.append(NameUse(name, True, name.at))
+    elif kind == "CustomResourceDefinition" and (defined := get(value, "spec", "group")) is not None:
+        model.custom_resources.append(NameUse(defined, True, defined.at))
     elif kind == "HorizontalPodAutoscaler":
         target = get(value, "spec", "scaleTargetRef", "name")
         least, most = get(value, "spec", "minReplicas"), get(value, "spec", "maxReplicas")
@@ -73,6 +85,15 @@ def read_kubernetes(value: Value, model: Model, variant: str = "") -> None:
         ]
     elif kind == "AutoscalingRunnerSet":
         _runner_set(value, model, variant)
+
+
+def storage_classes(value: Value | None, variant: str) -> Iterator[NameUse]:
+    """The storage classes that an object or the values of a chart ask for; an empty name asks for none."""
+    for part in walk(value):
+        for key in ("storageClassName", "storageClass"):
+            name = fields(part).get(key)
+            if name is not None and (isinstance(name, Unknown) or text(name)):
+                yield NameUse(name, False, name.at, variant)
 
 
 def _workload(workload: Workload, model: Model) -> None:

@@ -22,7 +22,16 @@ from builder_contracts.truth.hcl.stacks import (
     structure,
 )
 from builder_contracts.truth.hcl.syntax import Block, Expression, parse
-from builder_contracts.truth.model import Model, NameUse, Release, ScaleSet, Stack, Template, UrlPassword
+from builder_contracts.truth.model import (
+    GitlabRunner,
+    Model,
+    NameUse,
+    Release,
+    ScaleSet,
+    Stack,
+    Template,
+    UrlPassword,
+)
 from builder_contracts.truth.readers import kubernetes, yaml
 from builder_contracts.truth.readers.helm_releases import SCALE_SET_CHART, opened, overlay
 from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text, without
@@ -32,6 +41,7 @@ EXAMPLE = ".tfvars.example"
 SUFFIXES = (".tf", ".tofu", ".tfvars", EXAMPLE)
 
 _KIND = re.compile(r"^kubernetes_([a-z_]+?)(?:_v\d\w*)?$")
+_GITLAB_RUNNERS = ("gitlab_user_runner", "gitlab_runner")
 _MANIFESTS = ("kubectl_manifest", "kubernetes_manifest")
 _RELEASE = ("chart", "version", "namespace", "name", "values", "create_namespace")
 # Blocks that the provider repeats and Kubernetes writes as lists under another name.
@@ -181,9 +191,15 @@ def _resource(resource: TofuResource, variant: str, model: Model, *, is_library:
         _resource(replace(resource, deployed=Known(True, resource.deployed.at)), variant, switched_off)
         model.autoscalers += [replace(scaler, deployed=False) for scaler in switched_off.autoscalers]
         model.selectors += [replace(selector, deployed=False) for selector in switched_off.selectors]
+        model.gitlab_runners += [replace(runner, deployed=False) for runner in switched_off.gitlab_runners]
         return
     if resource.type == "helm_release":
         _release(resource, variant, model, is_library=is_library)
+    elif resource.type in _GITLAB_RUNNERS:
+        written = structure(resource.block, resource.scope)
+        model.gitlab_runners.append(
+            GitlabRunner(get(written, "tag_list"), get(written, "maximum_timeout"), resource.at)
+        )
     elif resource.type in _MANIFESTS:
         expression = resource.block.attributes.get("yaml_body") or resource.block.attributes.get("manifest")
         if expression is not None:
@@ -341,7 +357,7 @@ def _add_release(
             if path := text(key):
                 values = _put(values, path.split("."), setting)
     release = Release(
-        attributes.get("name"), chart, version, namespace, deployed, made.at, values, written_at
+        attributes.get("name"), chart, version, namespace, deployed, made.at, values, written_at, variant
     )
     model.releases.append(release)
     # What a switch leaves out uses no namespace.

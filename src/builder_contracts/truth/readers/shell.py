@@ -56,11 +56,14 @@ _MAX_WORD = 20_000
 _MAX_CONDITIONS = 500
 # Where what a conditional starts begins.
 _ARMS = frozenset({"then", "in"})
+# What runs if the condition before does not hold.
+_OTHER_ARMS = frozenset({"elif_clause", "else_clause"})
 # What follows a command whose failure does not count: `|| true`.
 _TOLERANT = re.compile(r"(?:true|:|echo|printf)(?=[\s;]|$)")
 # A branch that runs only after another command has failed.
 _COMPARES = re.compile(r"\bif\b[^;]*(?:==?|!=)\s*[\"']?\w")
-_AFTER_FAILURE = re.compile(r"\bif\s+!\s*(?!\[|test\s|EXPRESSION)")
+# What an ``if`` asks, where that is a command and no comparison.
+_ASKS = re.compile(r"(?:el)?if\s++(?P<not>!\s*+)?+(?!\[|\(|test\s|EXPRESSION)")
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Command:
     tools, such as ``nix develop``; empty if they are the runner's. ``path`` is the command as it is written,
     ``conditions`` what the script asks before it. ``function`` is the one whose body it stands in, ``arms`` are the
     patterns of ``case`` that it stands below. ``tolerated``: the script goes on if it fails; ``asked``: it is itself
-    what an ``if`` asks.
+    what an ``if`` asks; ``after_failure``: it runs only after another command has failed.
     """
 
     words: tuple[str, ...]
@@ -84,11 +87,7 @@ class Command:
     arms: tuple[str, ...] = ()
     tolerated: bool = False
     asked: bool = False
-
-    @property
-    def after_failure(self) -> bool:
-        """Whether it runs only after another command has failed."""
-        return _AFTER_FAILURE.search(self.conditions) is not None
+    after_failure: bool = False
 
     @property
     def depends_on_a_value(self) -> bool:
@@ -146,7 +145,13 @@ def _within(node: Node, child: Node, within: Command, raw: bytes) -> Command:
             arms = next((part.start_byte for part in node.children if part.type in _ARMS), node.end_byte)
             if child.start_byte > arms:
                 conditions = f"{written(node.start_byte, arms)} {within.conditions}"
-                return replace(within, conditions=conditions[:_MAX_CONDITIONS])
+                asks = _ASKS.match(conditions)
+                failed = asks is not None and bool(asks["not"]) is (child.type not in _OTHER_ARMS)
+                return replace(
+                    within,
+                    conditions=conditions[:_MAX_CONDITIONS],
+                    after_failure=within.after_failure or failed,
+                )
             return replace(within, asked=within.asked or arms < node.end_byte)
         case "case_item":
             values = node.children_by_field_name("value")
@@ -251,6 +256,7 @@ def _nested(command: Command, inner: Command, through: tuple[str, ...], environm
         arms=(*command.arms, *inner.arms),
         tolerated=command.tolerated or inner.tolerated,
         asked=command.asked or inner.asked,
+        after_failure=command.after_failure or inner.after_failure,
     )
 
 

@@ -76,6 +76,7 @@ def read_workflows(documents: Mapping[str, Value], model: Model, others: OtherCh
         path = pending.pop(0)
         for job in fields(get(by_path[path], "jobs")).values():
             called = _called_workflow(job, path, others)
+            _note_other_ref(called, model, others)
             passed.setdefault(called, []).append(fields(get(job, "with")))
             if called not in by_path and (document := others.workflow(called)) is not None:
                 by_path[called] = document
@@ -290,6 +291,11 @@ def _action(value: Value, path: str, *, elsewhere: bool = False) -> CompositeAct
     )
 
 
+def _note_other_ref(uses: str, model: Model, others: OtherCheckouts) -> None:
+    if given := others.other_ref(uses):
+        model.other_refs[uses] = given
+
+
 def read_other_actions(model: Model, others: OtherCheckouts) -> None:
     """Add the actions of other checkouts that jobs and actions use."""
     read: set[str] = set()
@@ -300,6 +306,7 @@ def read_other_actions(model: Model, others: OtherCheckouts) -> None:
         if uses in read or uses.startswith(("./", "docker:")):
             continue
         read.add(uses)
+        _note_other_ref(uses, model, others)
         if (document := others.action(others.named(uses))) is not None:
             action = _action(document, uses, elsewhere=True)
             model.actions.append(action)

@@ -23,7 +23,7 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
             reason = f"a label of job {job.name} is known only at run time"
             yield Undetermined(job.at, reason, decidable=False)
         if (called := job.called) is not None:
-            yield elsewhere(job, called)
+            yield elsewhere(context, job, called)
         for choice in job.choices:
             written = [text(label) or "" for label in choice.labels]
             if context.builders_of(written):
@@ -49,9 +49,11 @@ def included_elsewhere(context: RuleContext) -> Iterator[Undetermined]:
                 yield Undetermined(entry.at, reason, decidable=False)
 
 
-def elsewhere(job: CiJob, called: Value) -> Undetermined:
+def elsewhere(context: RuleContext, job: CiJob, called: Value) -> Undetermined:
     """A job that calls a workflow which this checkout does not have."""
-    reason = f"job {job.name} calls {text(called)}, which is in another repository; no given checkout has it"
+    given = context.model.other_refs.get(text(called) or "")
+    why = f"the given checkout is of {given}" if given else "no given checkout has it"
+    reason = f"job {job.name} calls {text(called)}, which is in another repository; {why}"
     return Undetermined(called.at, reason, decidable=False)
 
 

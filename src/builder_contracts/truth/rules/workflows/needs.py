@@ -67,9 +67,19 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
             reason = f"the class of job {job.name} is known only at run time"
             yield Undetermined(job.at, reason, decidable=False)
         if (called := job.called) is not None:
-            yield elsewhere(job, called)
+            yield elsewhere(context, job, called)
+        else:
+            yield from _of_another_ref(context, job)
     if context.ours:
         yield from _unused_actions(context)
+
+
+def _of_another_ref(context: RuleContext, job: CiJob) -> Iterator[Undetermined]:
+    """The actions that a job uses and that the given checkout has at another ref."""
+    for step in steps_of(context, job.steps):
+        if step.uses is not None and (given := context.model.other_refs.get(text(step.uses) or "")):
+            reason = f"{text(step.uses)} is in another repository; the given checkout is of {given}"
+            yield Undetermined(step.uses.at, reason, decidable=False)
 
 
 def _runs_pods(context: RuleContext, choice: LabelChoice, need: StepNeed) -> bool:
