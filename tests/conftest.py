@@ -13,7 +13,7 @@ from hypothesis import settings
 from builder_contracts import redaction
 
 # Contracts in here are input of tests, not contracts to check.
-collect_ignore = ["examples"]
+collect_ignore = ["examples", "cli/poor_host"]
 
 # The same examples in every run: a failed test must fail again for whoever looks at it. The default keeps the unit
 # tests quick; HYPOTHESIS_PROFILE=thorough searches wider.

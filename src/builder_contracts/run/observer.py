@@ -58,7 +58,7 @@ class Observer:
     def __init__(self, options: ObserverOptions, tasks: Tasks | None = None) -> None:
         self._options = options
         self._tasks = tasks or Tasks()
-        self._lock = threading.Lock()
+        self._lock, self._ended = threading.Lock(), threading.Event()
         self._engine: EngineObserver | EngineError | None = None
         self._cluster: ClusterObserver | None = None
 
@@ -72,6 +72,7 @@ class Observer:
 
     def close(self) -> Leftovers:
         """End what is under way and remove everything that the run created; what remains."""
+        self._ended.set()
         if self._engine is not None and not isinstance(self._engine, EngineError):
             # A command in a container that is gone ends at once.
             self._engine.stop()
@@ -92,7 +93,7 @@ class Observer:
         if kind == "local":
             from builder_contracts.runner.local.runner import local_runner
 
-            this_machine = local_runner(contract.labels, hidden=self._options.hidden)
+            this_machine = local_runner(contract.labels, hidden=self._options.hidden, run_ended=self._ended)
             return gather(contract, this_machine, forbidden={}, deadline=deadline)
         if kind == "ssh":
             from builder_contracts.runner.ssh.runner import ssh_runner

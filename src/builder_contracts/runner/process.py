@@ -16,12 +16,15 @@ import psutil
 
 from builder_contracts.runner.interrupts import SIGNALS
 from builder_contracts.runner.protocol import MOST_OUTPUT, CompletedCommand, TimeLimit, ends_with_line
+from builder_contracts.runner.shutdown import ENDED
 
 # Seconds for the output of what was killed.
 _LINGER = 2
 # Seconds in which a command that was told to end removes what it made, and after which one that works says so.
 _REMOVAL = 60
 _SILENCE = 10
+# Seconds in which the end of the run is noticed.
+_NOTICED_WITHIN = 0.2
 
 
 def run(
@@ -32,18 +35,20 @@ def run(
     stdin: bytes | None = None,
     last_line: bytes = b"",
     hold_input: bool = False,
+    run_ended: threading.Event | None = None,
 ) -> CompletedCommand:
     """Run a program by its argument list, without a shell; without input, unless some is given.
 
     With ``hold_input`` the input does not end before this process does, or the program: who reads it on another host
     then knows that nobody waits any more.
 
-    It gets its own session, which is killed as a whole at the deadline and when the caller is interrupted, at
-    whatever moment, so that nothing is left behind. A process that left the session is beyond reach, and its
-    output is not waited for. A program that has printed ``last_line`` is killed with its session, and has succeeded;
-    its deadline counts from its latest output.
+    It gets its own session, which is killed as a whole at the deadline, when ``run_ended`` is set, and when the caller
+    is interrupted, at whatever moment, so that nothing is left behind. A process that left the session is beyond reach,
+    and its output is not waited for. A program that has printed ``last_line`` is killed with its session, and has
+    succeeded; its deadline counts from its latest output.
     """
     process: subprocess.Popen[bytes] | None = None
+    run_ended = run_ended or threading.Event()
     try:
         with _InterruptsDeferred():
             # Interrupted in here, Popen would lose a child that it has started already.
@@ -60,12 +65,13 @@ def run(
                 return CompletedCommand(127, b"", str(error).encode())
         with contextlib.closing(_Streams(process, stdin, last_line, hold_input=hold_input)) as streams:
             limit = TimeLimit(deadline, by_output=bool(last_line))
-            if not streams.copy(limit):
+            if not streams.copy(limit, run_ended):
+                late = f"{arguments[0]} did not exit within {limit.granted:.3g} s"
+                ended = ENDED if run_ended.is_set() else late
                 with process:
                     _kill_session(process)
-                    streams.copy(TimeLimit(_LINGER))
-                late = f"{arguments[0]} did not exit within {limit.granted:.3g} s"
-                return CompletedCommand(None, *streams.output, late, streams.cut)
+                    streams.copy(TimeLimit(_LINGER), threading.Event())
+                return CompletedCommand(None, *streams.output, ended, streams.cut)
             if streams.complete:
                 with process:
                     _kill_session(process)
@@ -161,13 +167,13 @@ class _Streams:
         stdout, stderr = (bytes(kept) for kept in self._kept.values())
         return stdout, stderr
 
-    def copy(self, limit: TimeLimit) -> bool:
+    def copy(self, limit: TimeLimit, run_ended: threading.Event) -> bool:
         """Copy until the process has exited and its output ended, or its last line came; False for neither."""
         while self._selector.get_map():
             remaining = limit.remaining
-            if remaining <= 0:
+            if remaining <= 0 or run_ended.is_set():
                 return False
-            for key, _ in self._selector.select(remaining):
+            for key, _ in self._selector.select(min(remaining, _NOTICED_WITHIN)):
                 self._write(key.fileobj) if key.fileobj is self._process.stdin else self._read(key.fileobj)
                 if self._last_line and not self.cut:
                     limit.note_output()

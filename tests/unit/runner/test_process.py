@@ -8,6 +8,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import psutil
 import pytest
 
 from builder_contracts.runner import process
+from builder_contracts.runner.shutdown import ENDED
 
 
 def lives(pid: int) -> bool:
@@ -96,6 +98,7 @@ def test_child_that_left_the_session_is_not_waited_for() -> None:
 INTERRUPTED = """
 import os, random, signal, sys
 from builder_contracts.runner import process
+from builder_contracts.runner.shutdown import ENDED
 
 class Interrupt(BaseException): pass
 
@@ -162,12 +165,20 @@ def test_an_interrupt_ends_the_group() -> None:
         marker.unlink(missing_ok=True)
 
 
+def test_a_program_ends_with_the_run() -> None:
+    run_ended = threading.Event()
+    run_ended.set()
+    completed = process.run(["/bin/sleep", "1000"], deadline=600, run_ended=run_ended)
+    assert (completed.status, completed.ended) == (None, ENDED)
+
+
 # What a job's output goes through: a tar without end, with bytes that are no text, and a secret to be redacted.
 FLOODED = """
 import re
 from pathlib import Path
 from builder_contracts.redaction import Redactor
 from builder_contracts.runner import process
+from builder_contracts.runner.shutdown import ENDED
 from builder_contracts.runner.wrapped import redact_completed
 
 completed = process.run(["/bin/sh", "-c", "cat /dev/urandom & cat /dev/urandom >&2"], deadline=3)

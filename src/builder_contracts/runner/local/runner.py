@@ -6,6 +6,7 @@ import dataclasses
 import os
 import platform
 import sys
+import threading
 from collections.abc import Sequence
 
 from builder_contracts.facts.model import RunnerFacts, Unseen
@@ -15,17 +16,28 @@ from builder_contracts.runner.protocol import CompletedCommand, OutsideView
 
 
 class LocalRunner:
-    """This host and this user, in the environment of this process without the variables in ``hidden``."""
+    """This host and this user, in the environment of this process without the variables in ``hidden``.
 
-    def __init__(self, setting: OutsideView, *, hidden: frozenset[str] = frozenset()) -> None:
+    What it runs is killed when ``run_ended`` is set.
+    """
+
+    def __init__(
+        self,
+        setting: OutsideView,
+        *,
+        hidden: frozenset[str] = frozenset(),
+        run_ended: threading.Event | None = None,
+    ) -> None:
         self.setting = dataclasses.replace(setting, look=self._look)
-        self._hidden = hidden
+        self._hidden, self._run_ended = hidden, run_ended
 
     def execute(
         self, arguments: Sequence[str], *, deadline: float, last_line: bytes = b""
     ) -> CompletedCommand:
         env = {name: value for name, value in os.environ.items() if name not in self._hidden}
-        return process.run(arguments, deadline=deadline, environment=env, last_line=last_line)
+        return process.run(
+            arguments, deadline=deadline, environment=env, last_line=last_line, run_ended=self._run_ended
+        )
 
     def _look(self, program: str, arguments: Sequence[str], deadline: float) -> CompletedCommand:
         """The same kernel, read without the shell: a Python of the harness about itself, as the job's user."""
@@ -33,11 +45,17 @@ class LocalRunner:
         return self.execute(line, deadline=deadline)
 
 
-def local_runner(labels: Sequence[str] = (), *, hidden: frozenset[str] = frozenset()) -> LocalRunner:
+def local_runner(
+    labels: Sequence[str] = (),
+    *,
+    hidden: frozenset[str] = frozenset(),
+    run_ended: threading.Event | None = None,
+) -> LocalRunner:
     """The runner on this host.
 
     ``labels`` are the ``runs-on`` labels of the builder class that this host may be a runner of; ``hidden``
-    are variables that belong to the harness alone, such as credentials for its proofs.
+    are variables that belong to the harness alone, such as credentials for its proofs; when ``run_ended`` is set, what
+    runs is killed.
     """
     attribution = identify(labels, this_machine())
     return LocalRunner(
@@ -55,4 +73,5 @@ def local_runner(labels: Sequence[str] = (), *, hidden: frozenset[str] = frozens
             start=Unseen("the local runner does not start images; use --runner docker", provable_here=False),
         ),
         hidden=hidden,
+        run_ended=run_ended,
     )
