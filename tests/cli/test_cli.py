@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -20,7 +21,7 @@ from builder_contracts.cli import COMMANDS, group
 from builder_contracts.contract import schemas
 from builder_contracts.errors import ExitCode
 from builder_contracts.facts.json_codec import to_json
-from builder_contracts.facts.model import PathFacts, Unseen
+from builder_contracts.facts.model import PathFacts, StepFacts, ToolFacts, Unseen
 from tests.cli.terminal import COMMAND, run, run_on_terminal
 from tests.plugin.conftest import NO_ENGINE, OTHER, SAMPLE
 from tests.unit.judge.observed import facts
@@ -358,6 +359,17 @@ def test_diff_ignores_free_space_but_no_variable_of_that_name(saved: Path) -> No
         observed = facts(paths={"/": PathFacts("directory", free=free)}, env={"memory.free": str(free)})
         (saved / name).write_text(to_json(observed))
     assert run("diff", "a.json", "b.json", cwd=saved).out == 'env.memory.free\n  - "1"\n  + "2"\n'
+
+
+def test_diff_tells_of_a_removed_tool_once(saved: Path) -> None:
+    there = ToolFacts("/bin/xz", 0, "xz 5.8")
+    for name, xz, path in (("a.json", there, "/bin/xz"), ("b.json", ToolFacts(None), "")):
+        step = StepFacts(env={"HOSTNAME": name}, tools={"xz": path})
+        observed = facts(tools={"xz": xz, "xz.2": replace(there, output=name)}, steps={"bash -e": step})
+        (saved / name).write_text(to_json(replace(observed, outside=facts(tools={"xz": xz}))))
+    assert run("diff", "a.json", "b.json", cwd=saved).out == (
+        'tools.xz.2.output\n  - "a.json"\n  + "b.json"\ntools.xz.path\n  - "/bin/xz"\n  + null\n'
+    )
 
 
 def test_no_fact_acts_on_the_terminal_or_forges_a_line(saved: Path) -> None:

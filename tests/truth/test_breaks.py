@@ -725,8 +725,10 @@ BREAKS = [
         "the host's engine is mounted into runners",
         Edit(
             "tofu/modules/arc-runner/main.tf",
-            "            containers = concat(",
-            '            volumes = [{ name = "d", hostPath = { path = "/var/run/docker.sock" } }]\n            containers = concat(',
+            "            containers = concat(\n              [\n                merge(\n                  {\n",
+            '            volumes = [{ name = "d", hostPath = { path = "/var/run/docker.sock" } }]\n            containers = concat(\n'
+            "              [\n                merge(\n                  {\n"
+            '                    volumeMounts = [{ name = "d", mountPath = "/var/run/docker.sock" }]\n',
         ),
         "tinyland-nix/isolation/docker-socket tinyland-docker/isolation/docker-socket tinyland-dind/isolation/docker-socket",
         "",
@@ -747,6 +749,8 @@ BREAKS = [
             for clause in (
                 "isolation/privileged",
                 "isolation/no-new-privileges",
+                "isolation/capabilities",
+                "isolation/seccomp",
                 "identity/not-root",
                 "identity/uid",
             )
@@ -759,7 +763,10 @@ BREAKS = [
         Add(
             "deploy/kernel.yaml", values("linux-xr-docker", container=", securityContext: {privileged: true}")
         ),
-        "tinyland-docker/isolation/privileged",
+        " ".join(
+            f"tinyland-docker/isolation/{clause}"
+            for clause in ("privileged", "no-new-privileges", "capabilities", "seccomp")
+        ),
         "deploy/kernel.yaml:6",
         "contracts/base/linux-runner.yaml",
     ),

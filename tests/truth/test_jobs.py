@@ -132,6 +132,21 @@ def test_label_of_a_class_is_compared_without_case(judged: Judge, label: str) ->
     assert "tinyland-nix does not promise a Docker daemon" in finding.expected.says
 
 
+@pytest.mark.parametrize(
+    ("steps", "fix"),
+    [
+        (["run: docker build ."], "run the job on tinyland-dind"),
+        (
+            ["run: docker build .", "run: nix build"],
+            "split the job, with this part on tinyland-dind: no class promises all that it needs",
+        ),
+    ],
+    ids=["one class has all", "no class has both"],
+)
+def test_the_proposed_class_has_all_that_the_job_needs(judged: Judge, steps: list[str], fix: str) -> None:
+    assert [finding.fix for finding in findings(judged, job("tinyland-nix", *steps))] == [fix]
+
+
 @pytest.mark.parametrize("label", ["tinyland-nxi", "Tinyland-Nxi"])
 def test_unknown_label_is_found_without_case(judged: Judge, label: str) -> None:
     (finding,) = findings(judged, job(label))

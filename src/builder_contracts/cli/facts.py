@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,6 +24,9 @@ from builder_contracts.run.options import DIFF, FACTS, RunOptions, kind_of, pars
 from builder_contracts.run.saved_facts import save_text
 from builder_contracts.run.single_observation import observe
 from builder_contracts.runner.leftovers import Leftovers
+
+_Change = tuple[str | None, str | None]
+_OF_A_PRESENT_TOOL = ("status", "output", "work", "features")
 
 
 @click.command()
@@ -147,24 +151,52 @@ def diff(before: Path, after: Path, form: str) -> None:
         raise click.exceptions.Exit(ExitCode.BROKEN)
 
 
-def changes(before: Path, after: Path) -> dict[str, tuple[str | None, str | None]]:
-    """The facts that differ between two saved files: before and after, None where there is none. Raises InputError."""
+def changes(before: Path, after: Path) -> dict[str, _Change]:
+    """The facts that differ between two saved files: before and after, None where there is none. Raises InputError.
+
+    A change that only repeats or follows from another one is left out.
+    """
     old, new = (_flat(path) for path in (before, after))
-    return {
+    changed = {
         key: (old.get(key), new.get(key))
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key)
     }
+    moved = [
+        key.removesuffix("path")
+        for key, paths in changed.items()
+        if key.startswith("tools.") and key.endswith(".path") and "null" in paths
+    ]
+    return {key: change for key, change in changed.items() if not _is_repeated(key, change, changed, moved)}
+
+
+def _is_repeated(key: str, change: _Change, changed: Mapping[str, _Change], moved: Sequence[str]) -> bool:
+    """Whether the inside witness saw the same change, or a tool that came or went (``moved``) explains it."""
+    inside = key.removeprefix("outside.")
+    if inside != key and changed.get(inside) == change:
+        return True
+    step, _, name = key.rpartition(".tools.")
+    if step.startswith("steps."):
+        # A step's shell returns nothing for what it does not find.
+        return changed.get(f"tools.{name}.path") == tuple(
+            "null" if value == '""' else value for value in change
+        )
+    return any(
+        inside.startswith(tool) and inside.removeprefix(tool).partition(".")[0] in _OF_A_PRESENT_TOOL
+        for tool in moved
+    )
 
 
 def _flat(path: Path) -> dict[str, str]:
     flat = json_codec.flatten(json_codec.load_facts(path))
-    passing = ("asked", "taken", "seconds", "daemon.ready_after", "daemon.id", "env.HOSTNAME")
+    passing = ("asked", "taken", "seconds", "daemon.ready_after", "daemon.id")
     lasting = {}
     for key, value in flat.items():
         name = key.removeprefix("outside.")
-        of_this_run = name.startswith("kernel.namespaces.") or (
-            name.startswith("paths.") and name.endswith(".free")
+        of_this_run = (
+            name.startswith("kernel.namespaces.")
+            or (name.startswith("paths.") and name.endswith(".free"))
+            or name.endswith("env.HOSTNAME")
         )
         if name not in passing and not of_this_run:
             lasting[key] = _lasting(name, value)

@@ -4,7 +4,7 @@ class promises.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from builder_contracts.contract.model import Contract
 from builder_contracts.errors import Location
@@ -55,7 +55,7 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
                 for need in needs:
                     if (contract.name, need.what) not in judged:
                         judged.add((contract.name, need.what))
-                        result = _compare(context, job, contract, need)
+                        result = _compare(context, job, contract, need, needs)
                         # One command that needs several things is one line to change.
                         if not (isinstance(result, Contradicts) and need.at in wrong):
                             yield result
@@ -91,7 +91,9 @@ def _runs_pods(context: RuleContext, choice: LabelChoice, need: StepNeed) -> boo
     )
 
 
-def _compare(context: RuleContext, job: CiJob, contract: Contract, need: StepNeed) -> RuleResult:
+def _compare(
+    context: RuleContext, job: CiJob, contract: Contract, need: StepNeed, needs: Sequence[StepNeed]
+) -> RuleResult:
     promised, at = promise_of(contract, need.what)
     if promised:
         return Agrees(need.at)
@@ -99,15 +101,23 @@ def _compare(context: RuleContext, job: CiJob, contract: Contract, need: StepNee
     if need.unsure:
         reason = f"{contract.name} does not promise {what} ({need.because}), but {need.unsure}"
         return Undetermined(need.at, reason)
-    others = [other.name for other in context.classes if promise_of(other, need.what)[0]]
+    others = _promising(context.classes, need)
+    fitting = others
+    for also in needs:
+        # A class that has this and lacks what another one has would only move the finding.
+        if not also.unsure and _promising(context.classes, also):
+            fitting = _promising(fitting, also)
     actual = Quote(need.at, f"job {job.name} on {contract.name}: {need.because}")
     says = (
         f"{contract.name} promises no_new_privileges, so sudo fails"
         if need.what == ROOT
         else f"{contract.name} does not promise {what}"
     )
-    if others:
-        fix = f"run the job on {' or '.join(others)}"
+    if fitting:
+        fix = f"run the job on {' or '.join(other.name for other in fitting)}"
+    elif others:
+        names = " or ".join(other.name for other in others)
+        fix = f"split the job, with this part on {names}: no class promises all that it needs"
     elif need.what == ROOT:
         fix = "run it without sudo, or in a container of a different class"
     elif need.what == DAEMON:
@@ -115,6 +125,10 @@ def _compare(context: RuleContext, job: CiJob, contract: Contract, need: StepNee
     else:
         fix = f"install {what} in the job, or add it to a class"
     return Contradicts(actual, Quote(at, says), fix)
+
+
+def _promising(classes: Iterable[Contract], need: StepNeed) -> list[Contract]:
+    return [contract for contract in classes if promise_of(contract, need.what)[0]]
 
 
 def _unused_actions(context: RuleContext) -> Iterator[RuleResult]:
