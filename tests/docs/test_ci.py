@@ -83,10 +83,10 @@ def test_any_failure_makes_it_red_and_both_run_all_the_same(
 
 PARTS = [
     "kubernetes CI=true up",
-    "test CI=true --tests-only --kubernetes -m kubernetes and not slow",
-    "test CI=true --tests-only --kubernetes -m kubernetes and slow",
+    "test CI=true --tests-only --kubernetes -m not slow tests/kubernetes",
+    "test CI=true --tests-only --kubernetes -m slow tests/kubernetes",
     "kubernetes CI=true down",
-    "test CI=true --tests-only --long -m long tests/workflows",
+    "test CI=true --tests-only -m long tests/workflows",
 ]
 LONG = "test CI=true --tests-only --long -m long"
 
