@@ -40,7 +40,7 @@ class DoctorCheck:
 def doctor(settings: tuple[str, ...], form: str) -> None:
     """Report what this machine needs to check contracts, and how to install it.
 
-    Checks Python, the Docker Engine, CPUs, memory, free disk, and whether the engine has the images that ./contracts
+    Checks Python, the Docker Engine, CPUs, memory, free disk, jq, and whether the engine has the images that ./contracts
     need. Changes nothing. What is MISSING stops a check; a note may leave clauses unproven. Exits with 0 if nothing is
     missing, 4 otherwise.
 
@@ -93,6 +93,14 @@ def _checks(settings: Mapping[str, str]) -> Iterator[DoctorCheck]:
         free > 10 * 2**30,
         f"{free / 2**30:.0f} GiB free",
         "free some disk space",
+        needed=False,
+    )
+    jq = shutil.which("jq")
+    yield DoctorCheck(
+        "jq",
+        jq is not None,
+        jq or "not on PATH",
+        "the commands after 'try' need it: apt-get install jq",
         needed=False,
     )
 
