@@ -31,7 +31,7 @@ def contradictions(data: Mapping[str, Any]) -> Iterator[PromiseError]:
     for name, value in environment.get("variables", {}).items():
         if proxy is None or name.lower() not in PROXY_VARIABLES:
             continue
-        allowed = proxy != "absent" and name in proxy
+        allowed = isinstance(proxy, dict) and name in proxy
         if allowed != (value != "absent"):
             yield PromiseError(
                 ("environment", "variables", name),

@@ -29,9 +29,18 @@ def rejection(folder: Path, sections: str) -> str:
 @pytest.mark.parametrize(
     ("sections", "lines"),
     [
-        ("isolation: {docker_daemon: absent}\n" + DAEMON, (6, 7)),
-        ("isolation: {no_new_privileges: true}\nprivileges: {sudo: passwordless}\n", (7, 6)),
+        ("isolation:\n  docker_daemon: absent\n" + DAEMON, (7, 8)),
+        ("isolation:\n  no_new_privileges: true\nprivileges:\n  sudo: passwordless\n", (9, 7)),
         ("environment:\n  proxy: absent\n  variables: {http_proxy: present}\n", (8, 7)),
+        ("environment:\n  proxy: absent\n  variables:\n    A: present\n    http_proxy: present\n", (10, 7)),
+        (
+            "environment:\n  proxy: {http_proxy: 'http://p'}\n  variables:\n    http_proxy: absent\n",
+            (9, 7),
+        ),
+        (
+            "environment:\n  proxy: {http_proxy: 'http://p'}\n  variables:\n    https_proxy: present\n",
+            (9, 7),
+        ),
         ("identity:\n  groups:\n    allow: [a]\n    forbid: [a]\n", (8, 9)),
         ("process:\n  ulimits:\n    nofile:\n      at_least: 9\n      at_most: 8\n", (9, 10)),
     ],
@@ -42,12 +51,23 @@ def test_contradiction_names_both_lines(tmp_path: Path, sections: str, lines: tu
     assert f"sample.yaml:{lines[1]}" in text
 
 
-def test_sections_that_agree_load(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("sections", "clause"),
+    [
+        (
+            "isolation: {docker_daemon: reachable, no_new_privileges: true}\nprivileges: {sudo: absent}\n"
+            + DAEMON,
+            "privileges/sudo",
+        ),
+        ("environment: {proxy: absent, variables: {A: present, http_proxy: absent}}\n", "environment/A"),
+        (
+            "environment: {proxy: {http_proxy: 'http://p'}, variables: {http_proxy: present}}\n",
+            "environment/http_proxy",
+        ),
+        ("environment: {variables: {http_proxy: present}}\n", "environment/http_proxy"),
+    ],
+)
+def test_sections_that_agree_load(tmp_path: Path, sections: str, clause: str) -> None:
     path = tmp_path / "sample.yaml"
-    path.write_text(
-        HEAD
-        + "isolation: {docker_daemon: reachable, no_new_privileges: true}\nprivileges: {sudo: absent}\n"
-        + DAEMON,
-        "utf-8",
-    )
-    assert load(path).clause("privileges/sudo")
+    path.write_text(HEAD + sections, "utf-8")
+    assert load(path).clause(clause)

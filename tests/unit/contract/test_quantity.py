@@ -49,6 +49,21 @@ def test_what_is_no_number_of_bytes_is_refused(text: str) -> None:
         byte_count(text)
 
 
+@pytest.mark.parametrize(
+    ("milli", "shown"), [(0, "0"), (1, "1m"), (1000, "1"), (1001, "1001m"), (2500, "2500m"), (16000, "16")]
+)
+def test_whole_cpus_are_shown_whole(milli: int, shown: str) -> None:
+    assert human_cpus(milli) == shown
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(900, "900"), (1024, "1Ki"), (3 * 2**29, "1.5Gi"), (10 * 2**30, "10Gi"), (2**40 + 2**38, "1.25Ti")],
+)
+def test_bytes_are_shown_without_needless_zeros(count: int, shown: str) -> None:
+    assert human_bytes(count) == shown
+
+
 @given(st.integers(0, 999_999))
 def test_cpus_survive_being_shown(milli: int) -> None:
     assert millicpus(human_cpus(milli)) == milli

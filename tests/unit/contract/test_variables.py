@@ -58,11 +58,13 @@ def test_reference_becomes_value(text: str, settings: dict[str, str], expected: 
     [
         ("b: ${A}", {}, 1, "variable A is not defined", "declare it under 'vars'"),
         ("vars: {NIX: x}\nc: ${NIX}\nb:\n  - ${NIY}", {}, 4, "variable NIY is not defined", "did you mean NIX?"),
-        ("b: 1\nvars:\n  A: x", {}, 3, "variable A is not used", "remove the variable"),
+        ("b: 1\nvars:\n  A: x", {}, 3, "variable A is not used", "write ${A} where it belongs"),
         ("vars:\n  A: null\nb: ${A}", {}, 2, "variable A has no value", "pass --set A=VALUE"),
-        ("vars: {A: 7}\nb: ${A}", {"A": "x"}, 1, "--set A=x: the default 7 is a number", "of that type"),
-        ("vars: {A: true}\nb: ${A}", {"A": "1"}, 1, "is a truth value", "of that type"),
-        ("vars: {A: x}\nb: ${A}\nc:\n  d${A}: 1", {}, 4, "variable in the key 'd${A}'", "in values only"),
+        ("vars: {A: 7}\nb: ${A}", {"A": "x"}, 1, "--set A=x: the default 7 is a number", "set a value of that type"),
+        ("vars: {A: true}\nb: ${A}", {"A": "1"}, 1, "is a truth value", "set a value of that type"),
+        ("vars: {A: false}\nb: ${A}", {"A": "1"}, 1, "is a truth value", "set a value of that type"),
+        ("vars: {A: x}\nb: ${A}\nc:\n  d${A}: 1", {}, 4, "variable in the key 'd${A}'", "use variables in values only"),
+        ("vars: {A: x}\nb: ${A}\nc:\n- e:\n    d${A}: 1", {}, 5, "variable in the key 'd${A}'", "use variables"),
     ],
 )  # fmt: skip
 def test_wrong_variable_is_an_error_on_its_line(
@@ -73,7 +75,27 @@ def test_wrong_variable_is_an_error_on_its_line(
     (problem,) = raised.value.problems
     assert (problem.source.file, problem.source.line) == ("sample.yaml", line)
     assert message in problem.message
-    assert fix in problem.fix
+    assert problem.fix.startswith(fix)
+
+
+def test_each_wrong_variable_is_named() -> None:
+    with pytest.raises(InputError) as raised:
+        filled("vars: {A: 7, B: null}\nb: ${A}${B}", A="x")
+    messages = [problem.message for problem in raised.value.problems]
+    assert messages == ["--set A=x: the default 7 is a number", "variable B has no value"]
+
+
+@pytest.mark.parametrize(
+    ("data", "values", "expected"),
+    [
+        ({"vars": {"A": "${B}", "C": [1]}}, {"A": "x"}, {"vars": {"A": "x", "C": [1]}}),
+        ({"vars": {"A": "${B}"}}, {}, {"vars": {"A": "${B}"}}),
+        ({"vars": ["A"]}, {}, {"vars": ["A"]}),
+        ({"b": "${A}"}, {"A": "x"}, {"b": "x"}),
+    ],
+)
+def test_the_section_itself_has_the_values_set(data: Any, values: dict[str, str], expected: Any) -> None:
+    assert fill(Document(data, {(): Location("sample.yaml")}), values).data == expected
 
 
 @given(st.text(st.characters(codec="utf-8")))

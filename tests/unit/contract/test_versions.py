@@ -23,6 +23,7 @@ BOUND = st.tuples(st.sampled_from([">=", "<=", ">", "<", "==", "!="]), RELEASE).
         ("!=3", "3.0.1", "3.0"),
         ("~=2.2", "2.9", "3.0"),
         (">2,<3", "2.0.1", "2"),
+        (">=2", "3.0rc1", "2.0rc1"),
     ],
 )
 def test_a_release_lies_in_the_range_or_not(text: str, held: str, not_held: str) -> None:
@@ -58,6 +59,35 @@ def test_what_is_no_range_is_refused_with_an_example(text: str) -> None:
         VersionRange.read(text, ("at",))
     assert caught.value.fix == "use comparisons such as '>=2.24,<3'"
     assert caught.value.pointer == ("at",)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (">3,<2", "version range '>3,<2' is empty, so it can never be met"),
+        (">=0", "version range '>=0' allows every version, so it promises nothing"),
+    ],
+)
+def test_a_range_of_no_or_every_version_is_refused(text: str, message: str) -> None:
+    with pytest.raises(PromiseError) as caught:
+        VersionRange.read(text, ())
+    assert caught.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide", "implied"),
+    [
+        (">=3", ">=2", True),
+        (">=2", ">=3", False),
+        ("==2.*", ">=2,<3", True),
+        (">=2,<3", "==2.4", False),
+        (">=1", "!=5", False),
+        ("<3", ">=1", False),
+        (">2,<=3", ">2,<3", False),
+    ],
+)
+def test_a_range_implies_a_wider_one_alone(narrow: str, wide: str, implied: bool) -> None:
+    assert VersionRange(narrow).implies(VersionRange(wide)) is implied
 
 
 @pytest.mark.parametrize("text", ["", ",", " , ,"])
