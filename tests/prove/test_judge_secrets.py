@@ -31,7 +31,7 @@ TABLE: dict[str, tuple[Scan | Unavailable | None, Outcome, str]] = {
     "empty items": (dataclasses.replace(CLEAN, bytes=0), Outcome.UNPROVEN, "nothing was published"),
     "no secret": (dataclasses.replace(CLEAN, secrets=0), Outcome.UNPROVEN, "no secret was searched for"),
     "unavailable": (Unavailable("search off", provable_here=False), Outcome.UNPROVEN, "search off"),
-    "no search": (None, Outcome.UNPROVEN, "no search ran"),
+    "no search": (None, Outcome.UNPROVEN, "the experiment did not run"),
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.prove.witnessed import Witnessed, unavailable
-from builder_contracts.verdict import Measurement, broken, kept, unproven
+from builder_contracts.verdict import Measurement, broken, kept
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,7 @@ def failed(
 
 def judge_check(result: CheckResult | Unavailable | None) -> Witnessed:
     """The assessment of one check."""
-    if result is None:
-        return unproven("the experiment did not run"), ()
-    if isinstance(result, Unavailable):
+    if result is None or isinstance(result, Unavailable):
         return unavailable(result)
     assessment = kept(result.observed) if result.good else broken(result.observed, result.likely)
     return dataclasses.replace(assessment, measurements=result.measures), result.witnesses

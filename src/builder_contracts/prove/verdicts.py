@@ -23,7 +23,7 @@ from builder_contracts.prove.secrets import judge as judge_secrets
 from builder_contracts.prove.state import judge as judge_state
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.prove.witnessed import Witnessed, unavailable
-from builder_contracts.verdict import Assessment, Rung, Verdict, unproven
+from builder_contracts.verdict import Assessment, Rung, Verdict
 
 
 def find(promise: ProofPromise, records: ProofRecords) -> Witnessed:
@@ -43,9 +43,7 @@ def find(promise: ProofPromise, records: ProofRecords) -> Witnessed:
             return judge_secrets.judge(records.scan)
         case CanaryProof(canary=canary, show=show):
             record = records.canaries.get(canary)
-            if record is None:
-                return unproven("the canary was not built"), ()
-            if isinstance(record, Unavailable):
+            if record is None or isinstance(record, Unavailable):
                 return unavailable(record)
             return judge_check(
                 record.results.get(show, Unavailable.never(f"the tool of {canary} cannot show it"))

@@ -12,6 +12,7 @@ NO_LOG = "server: deployed, log unavailable"
 """The witness line of a deployed server, whose log the run cannot read."""
 
 
-def unavailable(lost: Unavailable) -> Witnessed:
-    """Return the assessment of what could not be done: unproven for that reason, without witnesses."""
+def unavailable(lost: Unavailable | None) -> Witnessed:
+    """Return the assessment of what could not be done, or was not: unproven for that reason, without witnesses."""
+    lost = lost or Unavailable("the experiment did not run")
     return unproven(lost.reason, provable_here=lost.provable_here), ()

@@ -25,9 +25,7 @@ _NO_VERSIONS = "the server keeps the newest state only"
 
 def judge(show: str, record: HttpStateRecord | Unavailable | None) -> Witnessed:
     """The assessment of one clause of a state over HTTP and what witnesses it."""
-    if record is None:
-        return unproven("the experiment did not run"), ()
-    if isinstance(record, Unavailable):
+    if record is None or isinstance(record, Unavailable):
         return unavailable(record)
     find, steps = _CLAUSES[show]
     replies = "; ".join(f"{step} {record.replies[step]}" for step in steps if step in record.replies)

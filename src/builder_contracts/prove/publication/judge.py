@@ -33,9 +33,7 @@ _DROPPED = "writes are dropped silently; check the proxy and the store behind it
 
 def judge(identity: str, attempt: PublishAttempt | Unavailable | None) -> Witnessed:
     """The assessment of what an identity can publish to one target."""
-    if attempt is None:
-        return unproven("no write was attempted"), ()
-    if isinstance(attempt, Unavailable):
+    if attempt is None or isinstance(attempt, Unavailable):
         return unavailable(attempt)
     answers = "; ".join(f"{operation}: {answer[:120]}" for operation, answer in attempt.answers.items())
     statuses = [str(line.status if not line.grpc else f"grpc {line.grpc}") for line in attempt.requests]

@@ -10,9 +10,7 @@ from builder_contracts.verdict import as_json, broken, kept, unproven
 
 def judge(scan: Scan | Unavailable | None) -> Witnessed:
     """The assessment of the search: it counts only if it found what was planted for it."""
-    if scan is None:
-        return unproven("no search ran"), ()
-    if isinstance(scan, Unavailable):
+    if scan is None or isinstance(scan, Unavailable):
         return unavailable(scan)
     witnesses = (
         f"search: {scan.items} items, {scan.bytes} bytes, {scan.secrets} secrets",

@@ -19,9 +19,7 @@ _NO_LOCK = "the store ignores If-None-Match, so state locks do not work"
 
 def judge(show: str, record: StateRecord | Unavailable | None) -> Witnessed:
     """The assessment of one clause of a state store and what witnesses it."""
-    if record is None:
-        return unproven("the experiment did not run"), ()
-    if isinstance(record, Unavailable):
+    if record is None or isinstance(record, Unavailable):
         return unavailable(record)
     match show:
         case "second-lock":
