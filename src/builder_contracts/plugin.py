@@ -20,7 +20,7 @@ from builder_contracts.redaction import redact
 from builder_contracts.reporting.terminal import format_summary, format_verdict
 from builder_contracts.reporting.verdict_data import from_data, to_data
 from builder_contracts.run import pytest_options, xdist_workers
-from builder_contracts.run.pytest_run import RUN, PytestRun
+from builder_contracts.run.pytest_run import RUN, PytestRun, decides
 from builder_contracts.run.selection import nothing_left
 
 pytest_plugins = ["builder_contracts.pytest_items"]
@@ -101,7 +101,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if isinstance(item, ClauseItem) and item.verdict is not None:
+    if isinstance(item, ClauseItem) and item.verdict is not None and decides(report):
         # Plain data: xdist carries it to the process that reports.
         vars(report)["builder_contracts"] = to_data(item.verdict)
         vars(report)["builder_contracts_promised"] = item.config.stash[RUN].promised

@@ -121,7 +121,7 @@ def _redacted(value: Any) -> Any:
         case Verdict() | Origin() | Location() | Contradiction() | Measurement():
             return type(value)(**{name: _redacted(item) for name, item in vars(value).items()})
         case dict() | list():
-            return redact_data(as_json(value))
+            return redact_data(value)
         case _:
             return value
 

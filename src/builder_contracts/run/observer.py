@@ -73,7 +73,7 @@ class Observer:
     def close(self) -> Leftovers:
         """End what is under way and remove everything that the run created; what remains."""
         self._ended.set()
-        if self._engine is not None and not isinstance(self._engine, EngineError):
+        if self._engine is not None and not isinstance(self._engine, EngineError) and self._tasks.busy:
             # A command in a container that is gone ends at once.
             self._engine.stop()
         left = self._close_cluster()

@@ -127,9 +127,9 @@ class PytestRun:
             self.interruption = excinfo.value
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take the verdict of an item at the phase that decides: its call, or a set-up that did not pass."""
+        """Take the verdict of an item at the phase that decides."""
         data = getattr(report, "builder_contracts", None)
-        if report.when != "call" and (report.when != "setup" or report.passed):
+        if not decides(report):
             return
         if data is None:
             self.other_tests += 1
@@ -263,6 +263,11 @@ class PytestRun:
             # A second signal may come before the removal begins, and interrupts nothing of it.
             self.leftovers += self._run.close()
             self._run = None
+
+
+def decides(report: pytest.TestReport) -> bool:
+    """Whether this phase of an item decides: its call, or a set-up that did not pass."""
+    return report.when == "call" or (report.when == "setup" and not report.passed)
 
 
 # xdist ends a session with -x as if it were interrupted.

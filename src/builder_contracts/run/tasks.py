@@ -25,6 +25,12 @@ class Tasks:
                 self._futures[key] = self._pool.submit(work)
             return self._futures[key]
 
+    @property
+    def busy(self) -> bool:
+        """Whether a piece of work has begun or will, and has not ended."""
+        with self._lock:
+            return not all(future.done() for future in self._futures.values())
+
     def close(self) -> None:
         """Wait for what runs; what has not begun never does."""
         self._pool.shutdown(wait=True, cancel_futures=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Event
+
 import pytest
 
 from builder_contracts.run.tasks import Tasks
@@ -22,3 +24,16 @@ def test_nothing_begins_after_the_end() -> None:
     tasks.close()
     with pytest.raises(RuntimeError):
         tasks.start("late", list)
+
+
+def test_tasks_are_busy_until_the_last_work_has_ended() -> None:
+    tasks = Tasks()
+    assert not tasks.busy
+    ended = Event()
+    first, last = tasks.start("first", lambda: None), tasks.start("last", ended.wait)
+    first.result()
+    assert tasks.busy
+    ended.set()
+    last.result()
+    assert not tasks.busy
+    tasks.close()
