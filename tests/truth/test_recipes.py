@@ -215,3 +215,16 @@ def test_need_that_may_not_run_is_listed_with_its_reason(judged: Judge, step: st
     reasons = [place.reason for place in report.unjudged if "a Docker daemon" in place.reason]
     assert bool(found) is not bool(reason)
     assert [entry.rpartition(", but ")[2] for entry in reasons] == ([reason] if reason else [])
+
+
+@pytest.mark.parametrize(
+    ("packages", "found"),
+    [('"${missing[@]}"', False), ("$PACKAGES", False), ("a=$VERSION", True), ("curl; echo $HOME", True)],
+)
+def test_script_may_install_what_only_a_variable_names(judged: Judge, packages: str, found: bool) -> None:
+    """A script of documentation collected what was missing, and installed it."""
+    workflow = "on: push\njobs:\n  build:\n    runs-on: tinyland-nix\n    steps: [{run: ./do.sh}]\n"
+    script = f"apt-get -qq install -y {packages}\nninja\n"
+    report = judged({".github/workflows/ci.yml": workflow, "do.sh": script})
+    says = [finding.expected.says for finding in report.findings]
+    assert ("tinyland-nix does not promise ninja" in says) is found, says

@@ -35,6 +35,7 @@ _INSTALLS = frozenset({"install", "add", "profile", "tool", "-i", "-iA", "i"})
 _BRINGS = re.compile(
     r"\|\s*(?:sudo\s+(?:-\S+\s+)*)?(?:ba|z|da)?sh\b|GITHUB_PATH|\bPATH=|\beval\s|(?:^|\n)\s*(?:source|\.)\s+\S"
     r"|\bchmod\s+\S*\+?x|/usr/local/bin|\.local/bin|\S/install(?:er)?(?:\.sh)?(?=\s|$)"
+    r"|\b(?:apt|apt-get|dnf|yum|microdnf|apk|zypper|brew)(?:\s+-\S+)*\s+(?:install|add)\s[^\n;|&]*?(?<=[\s\"'])\$"
 )
 _GUARD = re.compile(r"\b(?:command\s+-v|which|type(?:\s+-[tpPa])?|hash)\s+([\w.+-]+)")
 _FUNCTION = re.compile(r"^\s*(?:function\s+)?([\w-]+)\s*\(\)", re.MULTILINE)
