@@ -39,7 +39,9 @@ class VersionRange:
         # What holds at, between and beyond the bounds of both holds everywhere.
         samples = [*_samples(self._specifiers), *_samples(other._specifiers)]
         return all(
-            other._specifiers.contains(sample) for sample in samples if self._specifiers.contains(sample)
+            other._specifiers.contains(sample, prereleases=True)
+            for sample in samples
+            if self._specifiers.contains(sample, prereleases=True)
         )
 
     @classmethod
@@ -66,7 +68,7 @@ class VersionRange:
 def _held(text: str) -> frozenset[bool]:
     """Whether a range holds any release, and whether it leaves out any. Raises InvalidSpecifier."""
     specifiers = SpecifierSet(text)
-    return frozenset(specifiers.contains(version) for version in _samples(specifiers))
+    return frozenset(specifiers.contains(version, prereleases=True) for version in _samples(specifiers))
 
 
 def _samples(specifiers: SpecifierSet) -> list[str]:
