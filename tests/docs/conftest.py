@@ -30,11 +30,13 @@ def registry() -> Iterator[str]:
         container.reload()
         ports: Any = container.ports
         address = f"127.0.0.1:{ports['5000/tcp'][0]['HostPort']}"
-        for _ in range(100):
+        until = time.monotonic() + 120
+        while True:
             try:
                 urlopen(f"http://{address}/v2/", timeout=5).close()  # loopback
                 break
             except OSError:
+                assert time.monotonic() < until, container.logs().decode()
                 time.sleep(0.1)
         yield address
     finally:
