@@ -738,6 +738,8 @@ INNOCENT_FILES = {
     "pam": "password required pam_unix.so\n",
     "npmrc": "//npm.example/:_authToken=${NPM_TOKEN}\n",
     "package.json": '{"auth": "basic", "author": "tom"}\n',
+    "manual.rst": "jwt.decode('eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW0ifQ.c2lnbmF0dXJlc2lnbmF0dXJl')\n",
+    "example.rst": '"PrivateKey": "-----BEGIN RSA PRIVATE KEY-----\\nMIIEvQIBADANBgkqhkiG9w0B\\n"\n',
     "keys.py": 'HEADER = "-----BEGIN PRIVATE KEY-----\\n"\n',
 }
 
