@@ -277,6 +277,8 @@ TABLE = {
         kept("version only", CURL, facts(tools={"curl": tool("/usr/bin/curl", "curl 8.1")}), "/usr/bin/curl 8.1 (curl 8.1) (version only)", counted=(1, 2)),
         kept("does its work", XZ, facts(tools={"xz": worked(2, 0, "text")}), "/usr/bin/xz; it does its work"),
         broken("other output", XZ, facts(tools={"xz": worked(2, 0, "tex")}), "'xz -dc packed' printed 'tex', not 'text'", "another program"),
+        broken("more output", XZ, facts(tools={"xz": worked(2, 0, "welcome\ntext")}), "printed 'welcome", "a startup file"),
+        broken("other line breaks", XZ, facts(tools={"xz": worked(2, 0, "text\r\n")}), "printed 'text", "its configuration"),
         broken("prepared output", replace(XZ, work=replace(WORK, output="a {nonce}")), facts(tools={"xz": worked(2, 0, "a 1")}), "printed 'a 1', not 'a {nonce}', whose {nonce} is a number that is new in each run", "another program"),
         broken("no work", XZ, facts(tools={"xz": worked(1, 1, "", "xz: internal error\nmore")}), "/usr/bin/xz does not do its work: 'xz -c' exited with status 1: xz: internal error", "its own message names the cause"),
         broken("library lost at work", XZ, facts(tools={"xz": worked(1, 127, "", "xz: error while loading shared libraries: liblzma.so.5")}), "status 127", "it lacks a library"),

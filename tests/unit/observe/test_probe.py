@@ -599,7 +599,9 @@ def test_every_known_work_is_done_by_a_sound_tool(shell: Shell) -> None:
     for name, work in tools.items():
         done = answers.sections["work"][name]
         assert (done["step"], done["status"]) == (len(work.steps), 0), (name, done)
-        assert work.output is None or done["output"].strip() == work.output.replace("{nonce}", NONCE[:8]), (
+        assert work.output is None or done["output"].strip("\n") == work.output.replace(
+            "{nonce}", NONCE[:8]
+        ), (
             name,
             done,
         )
@@ -728,6 +730,7 @@ SECRET_FILES = {
     ".npmrc": "//npm.example/:_authToken=0123456789abcdef\n",
     "credentials": "[default]\naws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n",
     "key": "-----BEGIN OPENSSH PRIVATE KEY-----\n",
+    "kubeconfig": f"    token: eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW0ifQ.{'c2lnbmF0dXJl' * 3}\n",
     "account.json": '{"private_key": "-----BEGIN PRIVATE KEY-----\\nMIIEvQIBADANBgkqhkiG9w0B\\n"}\n',
 }
 INNOCENT_FILES = {
@@ -735,6 +738,8 @@ INNOCENT_FILES = {
     "pam": "password required pam_unix.so\n",
     "npmrc": "//npm.example/:_authToken=${NPM_TOKEN}\n",
     "package.json": '{"auth": "basic", "author": "tom"}\n',
+    "manual.rst": "jwt.decode('eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW0ifQ.c2lnbmF0dXJlc2lnbmF0dXJl')\n",
+    "example.rst": '"PrivateKey": "-----BEGIN RSA PRIVATE KEY-----\\nMIIEvQIBADANBgkqhkiG9w0B\\n"\n',
     "keys.py": 'HEADER = "-----BEGIN PRIVATE KEY-----\\n"\n',
 }
 

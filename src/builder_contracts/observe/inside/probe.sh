@@ -1184,8 +1184,10 @@ answer_secret_files() {
     return
   fi
   token='(^|[^A-Za-z0-9])(gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_.-]{16,}|xox[abpr]-[A-Za-z0-9-]{10,}|(AKIA|ASIA)[A-Z0-9]{16}($|[^A-Z0-9])|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{30,}|dckr_pat_[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{30,}|AGE-SECRET-KEY-[A-Z0-9]{16,})|^-----BEGIN [A-Z0-9 ]*PRIVATE KEY'
-  # A key in JSON is one line.
-  token=$token'|-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(\\r)?\\n[A-Za-z0-9+/]{16}'
+  # By their names only, because manuals of awscli and PyJWT show such values: a token in a kubeconfig, and the key of a
+  # service account, which JSON holds in one line.
+  token=$token'|^[[:space:]]*(- )?token:[[:space:]]*"?eyJ[A-Za-z0-9_-]{10,}[.]eyJ[A-Za-z0-9_-]{10,}[.][A-Za-z0-9_-]{20,}'
+  token=$token'|"private_key"[[:space:]]*:[[:space:]]*"-----BEGIN [A-Z ]*PRIVATE KEY-----\\n[A-Za-z0-9+/]{16}'
   # What git, curl, Docker, npm and aws keep passwords in.
   token=$token'|^https?://[^/:@[:space:]]+:[^/@[:space:]]+@[A-Za-z0-9.-]+/?$'
   token=$token'|^[[:space:]]*machine[[:space:]]+[^[:space:]]+[[:space:]].*password[[:space:]]+[^[:space:]]'
