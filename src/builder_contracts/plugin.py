@@ -81,6 +81,19 @@ def pytest_make_collect_report(
     return report
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_finish(session: pytest.Session) -> Generator[None]:
+    # xdist 3.8 schedules by names that end in the group. It sets them in an attribute that pytest 9.2 no longer reads.
+    named = [item for item in session.items if "_nodeid" in vars(item)]
+    before = [item.id for item in named]
+    for item in named:
+        item._id = type(item.id).parse(vars(item)["_nodeid"])
+    yield
+    # The names in reports are those of the clauses.
+    for item, name in zip(named, before, strict=True):
+        item._id = name
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     run = config.stash[RUN]

@@ -200,3 +200,23 @@ def test_broken_contract_costs_its_own_class_only(pytester: pytest.Pytester, con
     for result in (for_bad, for_all):
         assert result.ret == ExitCode.BAD_INPUT
         assert "contracts/bad.yaml" in result.stdout.str() + result.stderr.str()
+
+
+def test_tests_of_one_group_run_in_one_worker(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import os, pytest
+
+        @pytest.mark.xdist_group("together")
+        @pytest.mark.parametrize("number", range(6))
+        def test_number(number):
+            with open("workers", "a") as file:
+                print(os.environ["PYTEST_XDIST_WORKER"], file=file)
+        """
+    )
+    result = pytester.runpytest_subprocess("-n", "2", "--dist", "loadgroup")
+
+    assert result.ret == pytest.ExitCode.OK
+    workers = (pytester.path / "workers").read_text("utf-8").split()
+    assert len(workers) == 6
+    assert len(set(workers)) == 1
