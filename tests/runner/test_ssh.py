@@ -6,14 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from builder_contracts.facts.model import RunnerFacts, Unseen
 from builder_contracts.runner.protocol import CompletedCommand, UnavailableRunner
+from builder_contracts.runner.shutdown import ENDED
 from builder_contracts.runner.ssh.runner import SshRunner, ended, ssh_runner
 from tests.runner.ssh_server import SshServer, use
 
@@ -59,6 +62,20 @@ def test_deadline_ends_every_process_of_the_login(known: SshServer) -> None:
 
     assert completed.status is None
     eventually(is_gone(int(completed.stdout)))
+
+
+def test_end_of_the_run_ends_every_process_of_the_login(known: SshServer) -> None:
+    pid, run_ended = known.folder / "home" / "pid", threading.Event()
+    line = ["/bin/sh", "-c", f"echo $$ >{pid}.new && mv {pid}.new {pid}; exec sleep infinity"]
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(SshRunner(known.url, run_ended=run_ended).execute, line, deadline=600)
+        try:
+            eventually(pid.exists)
+        finally:
+            run_ended.set()
+
+    assert running.result().ended == ENDED
+    eventually(is_gone(int(pid.read_text("utf-8"))))
 
 
 def test_end_of_a_program_ends_its_background(known: SshServer) -> None:

@@ -98,7 +98,8 @@ class Observer:
         if kind == "ssh":
             from builder_contracts.runner.ssh.runner import ssh_runner
 
-            return gather(contract, ssh_runner(self._options.runner), forbidden={}, deadline=deadline)
+            login = ssh_runner(self._options.runner, run_ended=self._ended)
+            return gather(contract, login, forbidden={}, deadline=deadline)
         if kind == "kubernetes":
             return self._get_cluster().gather(contract)
         engine = self._get_engine()

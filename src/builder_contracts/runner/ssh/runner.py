@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import shlex
+import threading
 from collections.abc import Sequence
 
 from builder_contracts.facts.model import RunnerFacts, Unseen
@@ -87,10 +88,13 @@ exit "$status"
 
 
 class SshRunner:
-    """A host and the user of a login there, in that login's environment. Each command is a connection of its own."""
+    """A host and the user of a login there, in that login's environment. Each command is a connection of its own.
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    What it runs is killed when ``run_ended`` is set.
+    """
+
+    def __init__(self, url: str, *, run_ended: threading.Event | None = None) -> None:
+        self._url, self._run_ended = url, run_ended
         self.setting = OutsideView(Unseen("not asked"), _NO_IMAGE, _NO_IMAGE)
 
     def execute(
@@ -102,8 +106,8 @@ class SshRunner:
         # The login's shell may be any; this line means the same to all of them.
         line = ["ssh", *(f"-o{option}" for option in _OPTIONS), "--", self._url, "exec /bin/sh"]
         completed = process.run(
-            line, deadline=deadline, stdin=program.encode(), last_line=last_line, hold_input=True
-        )
+            line, deadline=deadline, stdin=program.encode(), last_line=last_line, hold_input=True, run_ended=self._run_ended
+        )  # fmt: skip
         return ended(completed, end.encode())
 
     def look(self, program: str, arguments: Sequence[str], deadline: float) -> CompletedCommand:
@@ -123,9 +127,9 @@ command -v python3 || printf '\\n'
 _LINES = 6
 
 
-def ssh_runner(url: str) -> Runner:
+def ssh_runner(url: str, *, run_ended: threading.Event | None = None) -> Runner:
     """The runner at a URL such as ssh://user@host:22; where no login succeeds, a runner that says why."""
-    runner = SshRunner(url)
+    runner = SshRunner(url, run_ended=run_ended)
     asked = runner.execute(["/bin/sh", "-c", _ABOUT], deadline=_CONNECTS_WITHIN * 2.0)
     if asked.ended:
         return UnavailableRunner(f"cannot run commands on {url}: {asked.ended}")
