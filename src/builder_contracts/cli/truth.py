@@ -107,6 +107,7 @@ def truth(
         tracker=tracker,
         rendered=map(Path, values["rendered"]),
         plans=map(Path, values["plans"]),
+        renders_charts=values["renders_charts"],
         others=given_checkouts(values["checkouts"]),
     )
     judgement = apply_baseline(judgement, baseline, write=write_baseline)

@@ -359,6 +359,10 @@ OPTIONS: tuple[Option, ...] = (
         help="Rendered manifests of the deployment ('helm template --output-dir DIR'); they replace what files suggest.",
     ),
     _option(
+        "renders_charts", "--helm", is_flag=True, faces=(TRUTH,),
+        help="Render the charts in the checkout that a release names by their path, with helm on this machine.",
+    ),
+    _option(
         "plans", "--plan", metavar="FILE", repeatable=True, faces=(TRUTH,),
         help="Plan of OpenTofu or Terraform as JSON ('tofu show -json PLAN'); it replaces what files suggest.",
     ),

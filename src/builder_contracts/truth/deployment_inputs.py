@@ -12,9 +12,19 @@ from builder_contracts.truth.readers import kubernetes, opentofu_plan, yaml
 from builder_contracts.truth.value import Value, text
 
 
-def add_deployment(model: Model, rendered: Iterable[Path], plans: Iterable[Path]) -> None:
-    """Add rendered manifests and plans to the model of a checkout. Raises InputError."""
+def add_deployment(
+    model: Model, rendered: Iterable[Path], plans: Iterable[Path], charts_below: Path | None = None
+) -> None:
+    """Add rendered manifests and plans to the model of a checkout. Raises InputError.
+
+    ``charts_below`` is the root of the checkout if Helm is to render the charts in it that a release names by their path.
+    """
     deployed = Model()
+    if charts_below is not None:
+        # What starts processes loads for whoever asks for it.
+        from builder_contracts.truth.rendered_charts import render_charts
+
+        render_charts(model, charts_below.resolve(), deployed)
     for folder in rendered:
         for path in _manifests(folder):
             for document in _documents(path):

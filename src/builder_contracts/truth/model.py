@@ -185,11 +185,16 @@ class UrlPassword:
     generated_at: Location
 
 
+def chart_folder(chart: Value | None) -> str:
+    """The folder of a chart that is named by its path; its values.yaml lies below the values of the release."""
+    return (text(chart) or "").strip("./")
+
+
 @dataclass(frozen=True)
 class Release:
     """A Helm release. ``values`` are those that it sets itself, Unknown if a part of them is.
 
-    ``variant`` names the values of OpenTofu that it was computed with.
+    ``variant`` names the values of OpenTofu that it was computed with, ``files`` are files of values below ``values``.
     """
 
     name: Value | None
@@ -201,6 +206,12 @@ class Release:
     values: Value | None = None
     values_at: Location | None = None
     variant: str = ""
+    files: tuple[str, ...] = ()
+
+    @property
+    def chart_folder(self) -> str:
+        """The folder of a chart that is named by its path."""
+        return chart_folder(self.chart)
 
     @property
     def chart_name(self) -> str:

@@ -102,13 +102,14 @@ def judge(
     today: date | None = None,
     rendered: Iterable[Path] = (),
     plans: Iterable[Path] = (),
+    renders_charts: bool = False,
     others: OtherCheckouts = NO_OTHERS,
 ) -> TruthReport:
     """Judge a checkout, with manifests and plans that are known of its deployment, and checkouts of what it uses. ``only`` limits the platform's clauses to these ids; classes are then left out."""
     begun = datetime.now(UTC)
     given = tuple(contracts)
     model = scan_checkout(root, build_search_words(platform, given), others)
-    add_deployment(model, rendered, plans)
+    add_deployment(model, rendered, plans, root if renders_charts else None)
     context = RuleContext(platform, model, given, tracker)
     return judge_model(context, begun=begun, root=str(root), only=only, today=today or begun.date())
 

@@ -6,12 +6,14 @@ import dataclasses
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from builder_contracts.contract.document import Document, parse
 from builder_contracts.errors import InputError, Location, Problem
 from builder_contracts.runner import process
+from builder_contracts.runner.protocol import CompletedCommand
 
 RENDERED_WITHIN = 60.0
 """Seconds for one chart."""
@@ -36,27 +38,46 @@ def render(chart: Path, values: Path, *, release: str, namespace: str, options: 
     ):
         if not path.exists():
             raise InputError([Problem(source, f"{path} does not exist", f"pass {what}")])
+    arguments = [
+        "--values=-",
+        f"--values={values.resolve()}",
+        "--show-only=templates/autoscalingrunnerset.yaml",
+    ]
+    completed = template(chart, arguments, _INSTALLED, release=release, namespace=namespace)
+    if completed.status == 0:
+        # Its lines are in no file that the user has.
+        return dataclasses.replace(parse(completed.stdout, source.file), positions={(): source})
+    fix = (
+        "install it, or leave out --helm-chart"
+        if completed.status == 127
+        else "correct the values, or the chart"
+    )
+    raise InputError([Problem(source, failure(completed), fix)])
+
+
+def template(
+    chart: Path, arguments: Sequence[str], values: Mapping[str, Any], *, release: str, namespace: str
+) -> CompletedCommand:
+    """What Helm makes of a chart; ``values`` are its input, the file ``-`` of its arguments."""
     with tempfile.TemporaryDirectory(prefix="builder-contracts-helm-") as no_plugins:
         settings = {
             name: value for name, value in os.environ.items() if not name.startswith(("HELM_", "KUBE"))
         }
         # Absolute paths, since Helm takes other words for the name of a repository, and fetches.
-        completed = process.run(
+        return process.run(
             [
                 "helm", "template", release, str(chart.resolve()), *([f"--namespace={namespace}"] if namespace else []),
-                "--values=-", f"--values={values.resolve()}", f"--kube-version={_KUBERNETES}",
-                "--show-only=templates/autoscalingrunnerset.yaml",
+                *arguments, f"--kube-version={_KUBERNETES}",
             ],
             deadline=RENDERED_WITHIN,
-            stdin=json.dumps(_INSTALLED).encode(),
+            stdin=json.dumps(values).encode(),
             environment={**settings, "HELM_PLUGINS": no_plugins, "KUBECONFIG": os.devnull},
         )  # fmt: skip
-    if completed.status == 0:
-        # Its lines are in no file that the user has.
-        return dataclasses.replace(parse(completed.stdout, source.file), positions={(): source})
+
+
+def failure(completed: CompletedCommand) -> str:
+    """Why there is no rendered chart."""
     if completed.status == 127:
-        message, fix = "helm is not installed, or not on PATH", "install it, or leave out --helm-chart"
-    else:
-        reason = completed.ended or " ".join(completed.stderr.decode("utf-8", errors="replace").split())
-        message, fix = f"helm did not render the chart: {reason[:800]}", "correct the values, or the chart"
-    raise InputError([Problem(source, message, fix)])
+        return "helm is not installed, or not on PATH"
+    reason = completed.ended or " ".join(completed.stderr.decode("utf-8", errors="replace").split())
+    return f"helm did not render the chart: {reason[:800]}"

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from builder_contracts.errors import Location
-from builder_contracts.truth.model import Model, NameUse, Release, ScaleSet
+from builder_contracts.truth.model import Model, NameUse, Release, ScaleSet, chart_folder
 from builder_contracts.truth.readers import kubernetes, yaml
 from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text, without
 
@@ -100,7 +100,7 @@ class ReleaseReader:
         used = set(named)
         for written in self._releases:
             used.update(file for file in written.files if file in self._values)
-            used.add(f"{self._folder_of(written.chart)}/values.yaml")
+            used.add(f"{chart_folder(written.chart)}/values.yaml")
             self._add(written, model)
         for path, value in self._values.items():
             if path not in used and not self._is_of_a_chart(path, model):
@@ -132,7 +132,7 @@ class ReleaseReader:
         if written.chart_object:
             chart, version = self._nearest_chart(written, version)
         values: Value = Known({}, written.at.at)
-        for file in (f"{self._folder_of(chart)}/values.yaml", *written.files):
+        for file in (f"{chart_folder(chart)}/values.yaml", *written.files):
             under = self._values.get(file)
             values = overlay(values, under) if under is not None else values
         missing = [file for file in written.files if file not in self._values]
@@ -141,13 +141,13 @@ class ReleaseReader:
         elsewhere = written.elsewhere or (f"{missing[0]} may set it" if missing else "")
         deployed = self._deployed(written)
         release = Release(written.name, chart, version, written.namespace, deployed, written.at.at, values,
-                          written.values[-1].at if written.values else None)  # fmt: skip
+                          written.values[-1].at if written.values else None, files=written.files)  # fmt: skip
         model.releases.append(release)
         if written.namespace is not None:
             model.namespaces.append(NameUse(written.namespace, False, written.namespace.at))
         scale_sets = {"": values} if release.chart_name == SCALE_SET_CHART else _scale_sets_in(values)
         for alias, inner in scale_sets.items():
-            subchart = self._subcharts.get(self._folder_of(chart), {}).get(alias)
+            subchart = self._subcharts.get(chart_folder(chart), {}).get(alias)
             self._scale_set(
                 alias or text(written.name) or "",
                 opened(inner, elsewhere, written.at.at) if elsewhere else inner,
@@ -180,11 +180,6 @@ class ReleaseReader:
             return Unknown(f"{written.chart_object} is not in this checkout", written.at.at), version
         _, chart, tag, _ = max(candidates, key=lambda entry: len(posixpath.commonpath([entry[3], place])))
         return chart, tag
-
-    @staticmethod
-    def _folder_of(chart: Value | None) -> str:
-        """The folder of a chart that is named by its path; its values.yaml lies below those of the release."""
-        return (text(chart) or "").strip("./")
 
     def _deployed(self, written: _Written) -> Value:
         """Whether the objects above a release lead to it."""
