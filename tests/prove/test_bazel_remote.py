@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from builder_contracts.prove.testbed import encode_body
 from builder_contracts.services.principals import Credentials
 from tests.prove.bazel_remote import BazelRemote, bazel_remote, password_file, wait_for_port
 from tests.prove.conftest import machine_bench
-from tests.prove.pool import pool
+from tests.prove.pool import Checked, pool
 from tests.prove.server_program import server_program
 from tests.prove.stub import Answer, Asked, stub
 
@@ -121,8 +121,40 @@ apiVersion: builder-contracts/v1
 kind: Environment
 metadata: {{name: theirs, summary: A bazel-remote of somebody else}}
 roles:
-  bazel-grpc: {{url: "grpc://{address}:9092", writer: THEIR_WRITER, reader: none, instance: main}}
+  bazel-grpc: {{url: "grpc://{address}:9092", writer: THEIR_WRITER, reader: {reader}, instance: main}}
+  bazel-http: {{url: "http://{address}:8080", writer: THEIR_WRITER, reader: {reader}}}
 """
+
+
+def check_job(folder: Path, options: Sequence[str], role: str, reader: str) -> Checked:
+    """The clauses of one role, for a job next to a server that runs in this way, whose .bazelrc names an instance."""
+    users = password_file(folder, PASSWORDS)
+    with pool(folder) as runners:
+        mounts = {
+            server_program("bazel-remote"): {"bind": "/opt/bazel-remote", "mode": "ro"},
+            users.partition("=")[2]: {"bind": "/opt/htpasswd", "mode": "ro"},
+        }
+        command = [
+            "/opt/bazel-remote", "--dir=/tmp/data", "--max_size=1", "--http_address=0.0.0.0:8080",
+            "--grpc_address=0.0.0.0:9092", *options,
+        ]  # fmt: skip
+        network = runners.host.network
+        container = runners.host.container("bazel-remote", command, network_mode=network, binds=mounts)
+        state = runners.client.api.inspect_container(container)
+        address = state["NetworkSettings"]["Networks"][network]["IPAddress"]
+        wait_for_port(address, 9092)
+        text = ENVIRONMENT.format(address=address, reader=reader)
+        (runners.folder / "theirs.yaml").write_text(text, "utf-8")
+        machine = runners.runner("tinyland-docker")
+        machine.put("/home/runner/.bazelrc", "build --remote_instance_name=main\n")
+        return machine.check(
+            "--environment", "/world/theirs.yaml", "-k", role, "--allow-writes", role,
+            environment={"THEIR_WRITER": ME},
+        )  # fmt: skip
+
+
+PASSWORDS_ASKED = "--htpasswd_file=/opt/htpasswd"
+BUILDS = ("upload", "hit", "counterfactual", "nonce-miss", "environment")
 
 
 @pytest.mark.docker
@@ -131,36 +163,37 @@ roles:
 def test_job_builds_with_a_closed_bazel_remote(tmp_path: Path) -> None:
     """It wants credentials to read and knows no reader; its keys have instance names, one of which the job's
     .bazelrc and the environment give."""
-    users = password_file(tmp_path, PASSWORDS)
-    with pool(tmp_path) as runners:
-        mounts = {
-            server_program("bazel-remote"): {"bind": "/opt/bazel-remote", "mode": "ro"},
-            users.partition("=")[2]: {"bind": "/opt/htpasswd", "mode": "ro"},
-        }
-        command = [
-            "/opt/bazel-remote", "--dir=/tmp/data", "--max_size=1", "--http_address=0.0.0.0:8080",
-            "--grpc_address=0.0.0.0:9092", "--htpasswd_file=/opt/htpasswd", "--enable_ac_key_instance_mangling",
-        ]  # fmt: skip
-        network = runners.host.network
-        container = runners.host.container("bazel-remote", command, network_mode=network, binds=mounts)
-        state = runners.client.api.inspect_container(container)
-        address = state["NetworkSettings"]["Networks"][network]["IPAddress"]
-        wait_for_port(address, 9092)
-        (runners.folder / "theirs.yaml").write_text(ENVIRONMENT.format(address=address), "utf-8")
-        machine = runners.runner("tinyland-docker")
-        machine.put("/home/runner/.bazelrc", "build --remote_instance_name=main\n")
-        result = machine.check(
-            "--environment", "/world/theirs.yaml", "-k", "bazel-grpc", "--allow-writes", "bazel-grpc",
-            environment={"THEIR_WRITER": ME},
-        )  # fmt: skip
-    shows = ("upload", "hit", "counterfactual", "nonce-miss", "environment")
+    result = check_job(tmp_path, [PASSWORDS_ASKED, MANGLING[0]], "bazel-grpc", "none")
     assert result.broken == set(), result.text
-    assert result.kept == {f"caches/bazel-grpc-{show}" for show in shows} | {
+    assert result.kept == {f"caches/bazel-grpc-{show}" for show in BUILDS} | {
         "publication/bazel-grpc-anonymous",
         "publication/bazel-grpc-writer",
     }, result.text
     for clause in ("caches/bazel-grpc-forced-upload", "publication/bazel-grpc-reader"):
         assert "the server knows no identity that may only read" in result.seen(clause)
+
+
+@pytest.mark.docker
+@pytest.mark.long
+@pytest.mark.usefixtures("worlds")
+@pytest.mark.parametrize("role", ["bazel-grpc", "bazel-http"])
+@pytest.mark.parametrize(
+    ("options", "rejects"),
+    [([], False), ([PASSWORDS_ASKED, OPEN_READS[1]], True), (MANGLING, False)],
+    ids=["open", "open reads", "instance names in keys"],
+)  # fmt: skip
+def test_job_builds_with_a_bazel_remote_that_anybody_reads(
+    tmp_path: Path, options: list[str], rejects: bool, role: str
+) -> None:
+    """Who may only read is nobody: where nobody is rejected, the boundary is broken, and every build is as promised."""
+    result = check_job(tmp_path, options, role, "anonymous")
+    boundary = {
+        f"caches/{role}-forced-upload",
+        *(f"publication/{role}-{name}" for name in ("anonymous", "reader")),
+    }
+    always = {f"publication/{role}-writer", *(f"caches/{role}-{show}" for show in BUILDS)}
+    assert result.broken == (set() if rejects else boundary), result.text
+    assert result.kept == (always | boundary if rejects else always), result.text
 
 
 def certificates(folder: Path) -> tuple[Path, Path]:
