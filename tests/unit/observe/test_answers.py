@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -309,6 +310,7 @@ USER = {"uid": "1001", "gid": "1002", "user": "ci", "home": "/h", "home_exists":
 HUNG = {"unseen": "hung"}
 PLACE = {"type": "file", "symlink": 1, "writable": 0, "mode": "755", "owner": "ci", "free": ["4096", 10]}
 SETTINGS = {"driver": "overlay2", "insecure": "b a b", "mtu": "1450", "networks": "host bridge host"}
+LOOPBACK = f"{int.from_bytes(bytes([127, 0, 0, 1]), sys.byteorder):08X}"
 NEVER = Unseen("the probe could not observe it in this runner")
 
 ANSWERED: dict[str, tuple[dict[str, Any], Callable[[ProbeAnswers], Any], Any]] = {
@@ -336,7 +338,7 @@ ANSWERED: dict[str, tuple[dict[str, Any], Callable[[ProbeAnswers], Any], Any]] =
     "no new privileges": ({"isolation": {"no_new_privileges": "1"}}, lambda answers: read.isolation(answers, NOT_HERE).no_new_privileges, True),
     "privileged by sysfs alone": ({"isolation": {"sysfs": "rw"}}, lambda answers: read.isolation(answers, NOT_HERE).privileged, True),
     "kernel": ({"kernel": {"groups": ["7"], "effective": "1f", "limits": {"files": [1, "2"]}, "mounts": {"/": "ext4 rw"}, "namespaces": {"net": 7}, "unix_sockets": ["/a"]}}, read.kernel, KernelFacts([7], 0x1F, {"files": ["1", "2"]}, {"/": "ext4 rw"}, {"net": "7"}, ["/a"])),
-    "ports": ({"listening": {"tcp": ["01010101:0016", "02020202:0016", "0" * 32 + ":0050"], "udp": ["02020202:0035"]}}, read.ports, {"22/tcp": ["1.1.1.1", "2.2.2.2"], "53/udp": ["2.2.2.2"], "80/tcp": ["::"]}),
+    "ports": ({"listening": {"tcp": [f"{LOOPBACK}:0016", "02020202:0016", "0" * 32 + ":0050"], "udp": ["02020202:0035"]}}, read.ports, {"22/tcp": ["127.0.0.1", "2.2.2.2"], "53/udp": ["2.2.2.2"], "80/tcp": ["::"]}),
     "ports of one protocol": ({"listening": {"tcp": []}}, read.ports, NEVER),
     "setting of Nix": ({"nix": {"sandbox": {"value": "true", "source": "/etc"}}}, lambda answers: read.nix_setting(answers, "sandbox"), NixSettingFacts("true", "/etc")),
     "no setting of Nix": ({"nix": {"sandbox": {"value": None, "source": ""}}}, lambda answers: read.nix_setting(answers, "sandbox"), NixSettingFacts(None, "")),

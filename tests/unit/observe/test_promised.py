@@ -148,7 +148,11 @@ def test_what_a_job_inherits() -> None:
 
 def test_lists_are_those_of_their_sections() -> None:
     entry = {"path": "/bin", "exists": True, "writable": False, "mode": "755"}
-    listed = {"search_path": {"0": entry}, "file_capabilities": {"/ping": 1}, "secret_files": {"/key": 1}}
+    listed: dict[str, dict[str, Any]] = {
+        "search_path": {"0": entry},
+        "file_capabilities": {"/ping": 1},
+        "secret_files": {"/key": 1},
+    }
     whole = ProbeAnswers({**listed, "complete": dict.fromkeys([*listed, "set_id"], True)})
     assert promised.search_path(whole, CONTRACT) == [DirectoryFacts("/bin", True, False, 0o755)]
     assert promised.privileges(whole, CONTRACT).file_capabilities == ["/ping"]
