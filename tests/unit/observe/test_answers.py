@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,15 +15,27 @@ from hypothesis import strategies as st
 
 from builder_contracts.facts.model import (
     CONTRADICTION,
+    AttemptFacts,
+    ConnectionFacts,
+    DaemonFacts,
+    DaemonSettingsFacts,
     FeatureFacts,
+    GroupFacts,
+    IsolationFacts,
+    KernelFacts,
+    NixSettingFacts,
     PathFacts,
     ResourceFacts,
+    ResponseFacts,
+    ShellFacts,
     ToolFacts,
     Unseen,
+    UserFacts,
     WorkFacts,
 )
 from builder_contracts.observe.inside import answers as read
 from builder_contracts.observe.inside.answers import ProbeAnswers
+from tests.unit.judge.observed import NOT_HERE
 
 NAMES = st.sampled_from(
     ["xz", "/", "key", "", "unseen", "v1.quota", "v1.period", "v2.cpu", "bounding", "mount"]
@@ -272,6 +286,9 @@ def test_a_printed_placeholder_is_no_number_of_the_run() -> None:
         ("export UNSET\nexport A=1", {"A": "1"}),
         ("declare -x BASH_FUNC_f%%='() {  :\n}'\ndeclare -x A=\"1\"", {"A": "1"}),
         ("export A='a=b' B=plain", {"A": "a=b", "B": "plain"}),
+        (r"export A=a\ b\\", {"A": "a b\\"}),
+        ('declare -x A="a\\\nb"', {"A": "ab"}),
+        (r"export A=$'\xff\ud800'", {"A": "\ufffd?"}),
         ("", {}),
     ],
 )
@@ -284,6 +301,97 @@ def test_exported_variables_in_every_shell_quoting(exported: str, variables: dic
 )
 def test_environment_cut_inside_quotes_is_unseen(exported: str) -> None:
     assert isinstance(read.environment(parse(json.dumps(["env", "", exported]).encode(), "")), Unseen)
+
+
+TOOL = {"path": "/bin/xz", "status": "1", "output": "5.6"}
+WORK = {"nonce": "10293847", "step": "1", "status": "2", "output": "a", "errors": "b"}
+FEATURES = {"xz": {"lzma": {"status": "3", "output": "no"}}}
+USER = {"uid": "1001", "gid": "1002", "user": "ci", "home": "/h", "home_exists": 1, "home_writable": 0}
+HUNG = {"unseen": "hung"}
+PLACE = {"type": "file", "symlink": 1, "writable": 0, "mode": "755", "owner": "ci", "free": ["4096", 10]}
+SETTINGS = {"driver": "overlay2", "insecure": "b a b", "mtu": "1450", "networks": "host bridge host"}
+LOOPBACK = f"{int.from_bytes(bytes([127, 0, 0, 1]), sys.byteorder):08X}"
+NEVER = Unseen("the probe could not observe it in this runner")
+
+ANSWERED: dict[str, tuple[dict[str, Any], Callable[[ProbeAnswers], Any], Any]] = {
+    "user": ({"identity": {"": USER}}, read.identity, UserFacts(1001, 1002, "ci", "/h", True, False)),
+    "user without a name": ({"identity": {"": {**USER, "user": HUNG, "home_exists": 0, "home_writable": 1}}}, read.identity, UserFacts(1001, 1002, Unseen("hung"), "/h", False, True)),
+    "groups": ({"groups": {"": [["7", "ci"], [8, 9]]}}, read.groups, [GroupFacts(7, "ci"), GroupFacts(8, "9")]),
+    "variables by name": ({"env": {"": {"A": 1}}}, read.environment, {"A": "1"}),
+    "tool": ({"tools": {"xz": TOOL}, "work": {"xz": WORK}, "features": FEATURES}, lambda answers: read.tool(answers, "xz", ["lzma"], works=True), ToolFacts("/bin/xz", 1, "5.6", WorkFacts(1, 2, "a", "b"), {"lzma": FeatureFacts(3, "no")})),
+    "tool that need not work": ({"tools": {"xz": TOOL}, "work": {"xz": WORK}}, lambda answers: read.tool(answers, "xz", []), ToolFacts("/bin/xz", 1, "5.6")),
+    "tool that hangs": ({"tools": {"xz": {**TOOL, "status": HUNG, "output": HUNG}}}, lambda answers: read.tool(answers, "xz", []), ToolFacts("/bin/xz", Unseen("hung"), Unseen("hung"))),
+    "tool that nobody runs": ({"tools": {"xz": {"path": "/bin/xz"}}}, lambda answers: read.tool(replace(answers, missing=NOT_HERE), "xz", []), ToolFacts("/bin/xz", Unseen("its version was not observed", provable_here=False), Unseen("its version was not observed", provable_here=False))),
+    "no tool": ({"tools": {"xz": {"path": None}}}, lambda answers: read.tool(answers, "xz", []), ToolFacts(None)),
+    "path": ({"paths": {"/a": PLACE}}, lambda answers: read.path(answers, "/a"), PathFacts("file", True, False, 0o755, "ci", 40960)),
+    "path without stat": ({"paths": {"/a": {**PLACE, "symlink": 0, "writable": 1, "mode": HUNG, "owner": HUNG, "free": HUNG}}}, lambda answers: read.path(answers, "/a"), PathFacts("file", False, True, Unseen("hung"), Unseen("hung"), Unseen("hung"))),
+    "no path": ({"paths": {"/a": {"type": None}}}, lambda answers: read.path(answers, "/a"), PathFacts(None)),
+    "shell": ({"shells": {"bash": {"runs": 1}}}, lambda answers: read.shell(answers, "bash"), ShellFacts(True, "")),
+    "shell that fails": ({"shells": {"bash": {"runs": 0, "reason": "no"}}}, lambda answers: read.shell(answers, "bash"), ShellFacts(False, "no")),
+    "connection": ({"connect": {"a:80": {"outcome": "refused", "output": "no"}}}, lambda answers: read.connection(answers, "a:80"), ConnectionFacts("refused", "no")),
+    "resolution": ({"resolve": {"a": ["::1", 7]}}, lambda answers: read.resolution(answers, "a"), ["::1", "7"]),
+    "daemon": ({"daemon": {"": {"reachable": 1, "how": "docker", "id": "ID", "version": "28"}}}, lambda answers: read.daemon(answers, 1.5), DaemonFacts(True, "docker", "ID", "28", 1.5)),
+    "no daemon": ({"daemon": {"": {"reachable": 0, "how": "no"}}}, lambda answers: read.daemon(answers, 1.5), DaemonFacts(False, "no", "", "", 1.5)),
+    "daemon settings": ({"daemon_settings": {"": SETTINGS}}, read.daemon_settings, DaemonSettingsFacts("overlay2", ["a", "b"], 1450, ["bridge", "host"])),
+    "daemon without a bridge": ({"daemon_settings": {"": {**SETTINGS, "mtu": ""}}}, read.daemon_settings, DaemonSettingsFacts("overlay2", ["a", "b"], Unseen("the daemon has no network called bridge"), ["bridge", "host"])),
+    "isolation": ({"isolation": {"bounding": "1f", "no_new_privileges": "0", "seccomp": "2", "sockets": ["/a"], "mount": {"worked": 1, "output": "m"}, "unshare": {"worked": 0, "output": "u"}}}, lambda answers: read.isolation(answers, False), IsolationFacts(0x1F, False, 2, False, ["/a"], AttemptFacts(True, "m"), AttemptFacts(False, "u"))),
+    "no new privileges": ({"isolation": {"no_new_privileges": "1"}}, lambda answers: read.isolation(answers, NOT_HERE).no_new_privileges, True),
+    "privileged by sysfs alone": ({"isolation": {"sysfs": "rw"}}, lambda answers: read.isolation(answers, NOT_HERE).privileged, True),
+    "kernel": ({"kernel": {"groups": ["7"], "effective": "1f", "limits": {"files": [1, "2"]}, "mounts": {"/": "ext4 rw"}, "namespaces": {"net": 7}, "unix_sockets": ["/a"]}}, read.kernel, KernelFacts([7], 0x1F, {"files": ["1", "2"]}, {"/": "ext4 rw"}, {"net": "7"}, ["/a"])),
+    "ports": ({"listening": {"tcp": [f"{LOOPBACK}:0016", "02020202:0016", "0" * 32 + ":0050"], "udp": ["02020202:0035"]}}, read.ports, {"22/tcp": ["127.0.0.1", "2.2.2.2"], "53/udp": ["2.2.2.2"], "80/tcp": ["::"]}),
+    "ports of one protocol": ({"listening": {"tcp": []}}, read.ports, NEVER),
+    "setting of Nix": ({"nix": {"sandbox": {"value": "true", "source": "/etc"}}}, lambda answers: read.nix_setting(answers, "sandbox"), NixSettingFacts("true", "/etc")),
+    "no setting of Nix": ({"nix": {"sandbox": {"value": None, "source": ""}}}, lambda answers: read.nix_setting(answers, "sandbox"), NixSettingFacts(None, "")),
+    "response": ({"request": {"http://a": {"outcome": "answered", "status": "200", "output": "ok"}}}, lambda answers: read.response(answers, "http://a"), ResponseFacts("answered", 200, "ok")),
+    "routes": ({"network": {"routes": ["eth1", "eth0", "eth1"]}}, read.default_routes, ["eth0", "eth1"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("sections", "read_fact", "fact"), ANSWERED.values(), ids=ANSWERED)
+def test_an_answer_becomes_its_fact(
+    sections: dict[str, Any], read_fact: Callable[[ProbeAnswers], Any], fact: Any
+) -> None:
+    assert read_fact(ProbeAnswers(sections)) == fact
+
+
+def test_the_first_of_two_parts_of_an_observation_counts() -> None:
+    later = ProbeAnswers(
+        {"features": {"xz": {"a": 2, "b": 3}, "jq": 4}, "paths": {"/": {"u": 2}, "/b": 3}, "env": {"": "x"}},
+        "later",
+    )
+    before = replace(later, sections={name: dict(answers) for name, answers in later.sections.items()})
+    first = ProbeAnswers(
+        {
+            "features": {"xz": {"a": 1}, "jq": {"c": 1}, "nix": {"d": 1}},
+            "paths": {"/": {"t": 1}},
+            "path": {"": "/bin"},
+        },
+        "",
+        NOT_HERE,
+    )
+    assert first.followed_by(later) == ProbeAnswers(
+        {
+            "features": {"xz": {"a": 1, "b": 3}, "jq": {"c": 1}, "nix": {"d": 1}},
+            "paths": {"/": {"t": 1}, "/b": 3},
+            "env": {"": "x"},
+            "path": {"": "/bin"},
+        },
+        "later",
+        NOT_HERE,
+    )
+    assert later == before
+
+
+@pytest.mark.parametrize("line", [b'["path",7,"/bin"]', b'[7,"","/bin"]'])
+def test_an_answer_to_no_question_is_passed_over(line: bytes) -> None:
+    assert parse(line, "").sections == {}
+
+
+def test_broken_bytes_are_marked() -> None:
+    output = b'c0ffee raw environ\nA=\xff\0\nc0ffee end of raw\nc0ffee ["path","","/\xff"]\n'
+    answers = read.parse(output, "", nonce=NONCE)
+    assert read.environment(answers) == {"A": "\ufffd"}
+    assert answers.read("path", "", str) == "/\ufffd"
 
 
 def cgroup(**files: str) -> ResourceFacts:
@@ -327,6 +435,23 @@ def test_a_missing_controller_is_not_seen() -> None:
     fact = cgroup(v1_memory="536870912")
     assert isinstance(fact.cpu, Unseen)
     assert isinstance(fact.pids, Unseen)
+    assert cgroup(v1_quota="1").cpu == Unseen("no cpu cgroup controller is visible")
+    assert cgroup(v1_quota="x", v1_period="1").cpu == Unseen('invalid probe output: "x"')
+
+
+@pytest.mark.parametrize(
+    ("quota", "period", "cpu"), [("0", "100000", None), ("1", "1000", 1), ("5", "0", None), ("5", "1", 5000)]
+)
+def test_only_a_quota_and_a_period_make_a_limit(quota: str, period: str, cpu: int | None) -> None:
+    assert cgroup(v1_quota=quota, v1_period=period).cpu == cpu
+
+
+def test_numbers_at_the_edge_of_the_kernels() -> None:
+    assert cgroup(v2_memory=str(2**64 - 1), v2_memory_reserved="1024").memory == 2**64 - 1
+    assert cgroup(v2_cpu="max", v2_memory_reserved="1024").memory_reserved == 1024
+    assert cgroup(v2_cpu="max").cpu is None
+    assert cgroup(v1_memory=str(2**60)).memory is None
+    assert cgroup(v1_memory=str(2**60 - 1)).memory == 2**60 - 1
 
 
 @pytest.mark.parametrize(

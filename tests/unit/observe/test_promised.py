@@ -135,6 +135,41 @@ def test_what_a_job_inherits() -> None:
     assert facts.ulimits == {"nofile": 1024, "core": None}
     assert facts.sysctls == {"a.b": "1"}
     assert facts.shared_memory == SharedMemoryFacts(64 << 20, True)
+    huge = ProbeAnswers(
+        {
+            "shared_memory": {"": {"size": [1 << 40, 1 << 40], "writable": False}},
+            "directory": {"": {"path": "/w", "exists": False, "writable": True}},
+        }
+    )
+    facts = promised.process(huge, CONTRACT)
+    assert facts.shared_memory == SharedMemoryFacts(1 << 63, False)
+    assert facts.directory == DirectoryFacts("/w", False, True, Unseen("the image lacks stat(1)"))
+
+
+def test_lists_are_those_of_their_sections() -> None:
+    entry = {"path": "/bin", "exists": True, "writable": False, "mode": "755"}
+    listed: dict[str, dict[str, Any]] = {
+        "search_path": {"0": entry},
+        "file_capabilities": {"/ping": 1},
+        "secret_files": {"/key": 1},
+    }
+    whole = ProbeAnswers({**listed, "complete": dict.fromkeys([*listed, "set_id"], True)})
+    assert promised.search_path(whole, CONTRACT) == [DirectoryFacts("/bin", True, False, 0o755)]
+    assert promised.privileges(whole, CONTRACT).file_capabilities == ["/ping"]
+    assert promised.privileges(whole, CONTRACT).set_id == {}
+    assert promised.secret_files(whole, CONTRACT) == ["/key"]
+
+
+def test_details_of_a_file_are_those_that_were_seen() -> None:
+    details = {"executable": False, "uid": "1", "gid": "2", "group": "ci", "target": "/x", "sha256": "ab"}
+    seen = ProbeAnswers({"details": {"/f": details, "/g": {"executable": True}}})
+    lacking = Unseen("the job cannot read it, or the image lacks the tool for it")
+    no_link = Unseen("not a symbolic link")
+    text = Unseen("the probe could not observe it in this runner")
+    assert promised.files(seen, CONTRACT) == {
+        "/f": FileFacts(False, 1, 2, "ci", "/x", "ab"),
+        "/g": FileFacts(True, lacking, lacking, lacking, no_link, lacking, {"x": text}),
+    }
 
 
 def test_list_counts_only_if_it_is_complete() -> None:
@@ -178,7 +213,9 @@ def file_facts(parts: list[object], count: object, *patterns: str) -> FileFacts:
         {
             "details": {"/g": {"executable": True, "uid": 1, "target": "/x"}},
             "content": {"/g": count},
-            "content_part": {f"/g {number}": part for number, part in enumerate(parts)},
+            **(
+                {"content_part": {f"/g {number}": part for number, part in enumerate(parts)}} if parts else {}
+            ),
         }
     )
     facts = promised.files(answers, contract)["/g"]
@@ -187,6 +224,7 @@ def file_facts(parts: list[object], count: object, *patterns: str) -> FileFacts:
 
 
 def test_only_matching_lines_of_a_file_are_kept() -> None:
+    assert file_facts(["x" * MOST_TEXT], 1, "y").lines == {"y": None}
     facts = file_facts(["a = 1\nb ", "= 2\n", "c = 3\n"], 3, "b = .")
     assert facts.lines == {"b = .": "b = 2"}
     assert (facts.executable, facts.uid, facts.target) == (True, 1, "/x")
@@ -200,6 +238,7 @@ def test_only_matching_lines_of_a_file_are_kept() -> None:
         (["x"], 2, "not read completely"),
         (["x" * (MOST_TEXT + 1)], 1, f"larger than {MOST_TEXT} bytes"),
         ([7], 1, "not read completely"),
+        ([], 1, "not read completely"),
         ([], {"unseen": "the job cannot read /g"}, "cannot read /g"),
     ],
 )

@@ -122,7 +122,7 @@ def _file(answers: ProbeAnswers, promise: PathState) -> Seen[FileFacts]:
 
 
 def _lines(answers: ProbeAnswers, promise: PathState) -> dict[str, Seen[str | None]]:
-    text = _content(answers, promise.path) if promise.has_content else ""
+    text = _content(answers, promise.path)
     if isinstance(text, Unseen):
         return {pattern.pattern: text for pattern in promise.content_patterns}
     return matching_lines(text, promise.content_patterns, promise.path)
