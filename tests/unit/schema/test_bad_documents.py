@@ -23,6 +23,7 @@ from builder_contracts.runner.docker.network_plan import NetworkPlan
 from builder_contracts.services import role_checks
 from builder_contracts.services.environment import Environment
 from builder_contracts.truth import platform
+from builder_contracts.truth.verdicts import CONSUMER
 
 ROOT = Path(__file__).parents[3]
 CONTRACTS = ROOT / "contracts"
@@ -46,6 +47,10 @@ def load_base(path: Path) -> None:
     validity.check("builder-base", read(path))
 
 
+def load_waivers(path: Path) -> None:
+    platform.with_waivers(platform.load(CONTRACTS / "platform"), path, CONSUMER)
+
+
 def load_canary(path: Path) -> None:
     assert canary.load(path.parent).shows
 
@@ -56,6 +61,7 @@ LOADERS: dict[str, Callable[[Path], object]] = {
     "BuilderBase": load_base,
     "Environment": load_bindings,
     "Canary": load_canary,
+    "Waivers": load_waivers,
     "Kernel": lambda path: recipe.load(path.parent),
     **dict.fromkeys(("PlatformContract", "ExitCriteria", "Grounding", "CacheRoles"), load_platform),
 }
@@ -89,7 +95,9 @@ class Case:
 
 
 def cases() -> Iterator[Case]:
-    for path in sorted([*CONTRACTS.rglob("*.yaml"), *ROOT.glob("canaries/*/*.yaml")]):
+    for path in sorted(
+        [*CONTRACTS.rglob("*.yaml"), *ROOT.glob("canaries/*/*.yaml"), ROOT / "docs/examples/waivers.yaml"]
+    ):
         data = read(path).data
         if data.get("kind") == "BuilderClass":
             data = {key: value for key, value in load(path).document.items() if key != "extends"}
@@ -104,7 +112,7 @@ CASES = list(cases())
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of all documents."""
     copy = tmp_path_factory.mktemp("documents")
-    for name in ("contracts", "canaries"):
+    for name in ("contracts", "canaries", "docs/examples"):
         shutil.copytree(ROOT / name, copy / name)
     return copy
 
