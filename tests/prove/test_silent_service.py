@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,7 +52,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalTestbed:
     made = machine_bench(tmp_path)
     made.endpoints = {
         role: Endpoint(role, f"http://{role}", service)
-        for role, service in (("nix", "nix-cache"), ("objects", "objects"), ("registry", ""))
+        for role, service in (("nix", "nix-cache"), ("objects", "objects"))
     }
     return made
 
@@ -69,7 +70,30 @@ def test_nothing_is_tried_after_the_first_slow_command(bench: LocalTestbed) -> N
         bench.ready("nix")
 
 
-@pytest.mark.parametrize("role", ["objects", "registry", ""])
+@pytest.mark.parametrize(
+    ("url", "reply", "seen"),
+    [
+        ("https://cache.example", ("LOST", "<urlopen error timed out>"), 1),
+        ("https://cache.example", ("LOST", "certificate verify failed"), 2),
+        ("https://cache.example", ("404", ""), 2),
+        ("grpcs://cache.example", ("LOST", "timed out"), 2),
+    ],
+)
+def test_deployed_service_that_times_out_is_tried_once(
+    bench: LocalTestbed, monkeypatch: pytest.MonkeyPatch, url: str, reply: tuple[str, str], seen: int
+) -> None:
+    answer = json.dumps([{"status": reply[0], "detail": reply[1]}]).encode()
+    monkeypatch.setattr(bench, "send", lambda *_, **__: CompletedCommand(0, answer, b""))
+    bench.endpoints = {"nix": Endpoint("nix", url, "")}
+    scripted = Scripted()
+    job = bench.job_runner(scripted)
+    with bench.relying_on("nix"):
+        job.execute(["first"], deadline=60)
+        job.execute(["second"], deadline=60)
+    assert len(scripted.commands) == seen
+
+
+@pytest.mark.parametrize("role", ["objects", ""])
 def test_other_experiments_go_on(bench: LocalTestbed, role: str) -> None:
     scripted = Scripted()
     job = bench.job_runner(scripted)

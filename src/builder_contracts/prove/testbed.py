@@ -25,7 +25,7 @@ from builder_contracts.runner.protocol import CompletedCommand, Runner
 from builder_contracts.runner.shutdown import Shutdown
 from builder_contracts.runner.wrapped import Command, WrappedRunner, redact_completed
 from builder_contracts.services.catalog import CONF
-from builder_contracts.services.principals import READER, WRITER, Credentials, Principal
+from builder_contracts.services.principals import ANONYMOUS, READER, WRITER, Credentials, Principal
 from builder_contracts.services.stack import ServiceDown, ServiceStack
 
 LOG_LAG = 5.0
@@ -191,9 +191,24 @@ class Testbed(ABC):
         started_at = time.monotonic()
         completed = command(deadline)
         if role and time.monotonic() - started_at >= _SUSPICIOUS:
-            service = self.endpoints[role].service
-            self._silent[role] = self.services.silence(service) if service and self.services else ""
+            self._silent[role] = self._silence(role)
         return completed
+
+    def _silence(self, role: str) -> str:
+        """Why the service of a role does not respond, or an empty text."""
+        endpoint = self.endpoints[role]
+        if endpoint.service:
+            return self.services.silence(endpoint.service) if self.services else ""
+        if not endpoint.url.startswith(("http:", "https:")):
+            return ""
+        try:
+            request = self.http_request(role, ANONYMOUS, "")
+            (answer,) = self._answers(self.send(json.dumps([request]), beside=None, undo=False))
+        except StepFailed:
+            return ""
+        # Any other answer, or none for another reason, came in time.
+        timed_out = answer["status"] == "LOST" and "timed out" in answer["detail"]
+        return f"{endpoint.url} does not respond ({answer['detail']})" if timed_out else ""
 
     def job_runner(self, runner: Runner) -> Runner:
         """The runner of a job: its commands end with the run, and print no credentials of a deployment."""

@@ -51,18 +51,20 @@ class EngineObserver:
         }
         if named:
             self._network.hosts()
-        runner = DockerRunner(
-            self._client,
-            self._run,
-            name=contract.name,
-            image=options.images.get(contract.name, contract.image),
-            plan=launch,
-            network=self._network,
-            pull=options.pull,
-            platform=contract.platform,
-            about_engine=self._about,
+        removal = contextlib.ExitStack()
+        runner = removal.enter_context(
+            DockerRunner(
+                self._client,
+                self._run,
+                name=contract.name,
+                image=options.images.get(contract.name, contract.image),
+                plan=launch,
+                network=self._network,
+                pull=options.pull,
+                platform=contract.platform,
+                about_engine=self._about,
+            )
         )
-        runner.__enter__()
         try:
             forbidden: dict[str, Seen[StandIn]] = {
                 name: future.result() for name, future in stand_ins.items()
@@ -77,7 +79,7 @@ class EngineObserver:
             )
         finally:
             # The facts need not wait for the removal of the container; the end of the run does.
-            self._removals.submit(runner.__exit__, None, None, None)
+            self._removals.submit(removal.close)
 
     def stop(self) -> None:
         with contextlib.suppress(*engine.LOST):
