@@ -78,6 +78,20 @@ def test_nar_that_was_put_by_hand_is_removed(tmp_path: Path) -> None:
     assert files.held == {}
 
 
+def test_nar_of_an_interrupted_copy_is_removed(tmp_path: Path) -> None:
+    """A copy that was ended between the content of a path and its description, with the other path not begun."""
+    files = Files()
+    with stub(files) as server:
+        bench = machine_bench(tmp_path, nix=server.url)
+        names = {GLIBC: "nar/1.nar.xz", REPORT: "nar/2.nar.xz"}
+        before = nix.query_paths(bench, [GLIBC, REPORT])
+        cut = Published(REPORT, (GLIBC, REPORT), "key", "hash", before, tried=[REPORT], nars=names)
+        files.held["/nar/1.nar.xz"] = b"content"
+        assert nix.take_back(bench, cut) == "written data removed"
+        assert files.held == {}
+        assert nix.take_back(bench, cut) == NOTHING_TO_REMOVE
+
+
 def test_path_of_unknown_owner_is_named_and_stays(tmp_path: Path) -> None:
     """A cache that does not say of the dependency whether it has it."""
     files = Files()

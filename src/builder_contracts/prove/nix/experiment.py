@@ -58,7 +58,7 @@ download-attempts = 2
 class Published:
     """The paths that the seeder put into the cache. ``before`` has what a deployed cache returned for each path of the closure
     until then: some may have been there, and are not the run's to remove. ``tried`` are the paths that identities
-    wrote, ``put`` the names besides their descriptions. ``looker`` reads what was written. ``attic`` is set if the cache
+    wrote, ``put`` the names besides their descriptions, ``nars`` the names of the paths' contents. ``looker`` reads what was written. ``attic`` is set if the cache
     is one of Attic."""
 
     path: str
@@ -69,6 +69,7 @@ class Published:
     attempts: dict[str, PublishAttempt | Unavailable] = field(default_factory=dict)
     tried: list[str] = field(default_factory=list)
     put: list[str] = field(default_factory=list)
+    nars: Mapping[str, str] = field(default_factory=dict)
     looker: str = READER
     attic: attic.AtticSession | None = None
 
@@ -124,6 +125,9 @@ def publish(bench: Testbed, plain: ProofJob, published: Published) -> None:
     looker = lookup_identity.choose(bench, "nix")
     published.looker = looker.name
     published.attempts.update(lacking := looker.lacking(endpoint))
+    if not endpoint.service:
+        new = [path for path, status in published.before.items() if status != "200"]
+        published.nars = _nar_names(job, published.path, new)
     for name in IDENTITIES:
         if name in lacking:
             continue
@@ -139,6 +143,17 @@ def publish(bench: Testbed, plain: ProofJob, published: Published) -> None:
             published.attempts.clear()
             raise StepFailed.of(put_unsupported(endpoint.url))
         published.attempts[name] = attempt
+
+
+def _nar_names(job: ProofJob, path: str, closure: Sequence[str]) -> dict[str, str]:
+    """The name of the content of each path in a cache: a copy into a directory gives it the same.
+
+    It is uploaded before the description that names it, so that a copy which is interrupted leaves it behind.
+    """
+    folder = f"{job.folder}.nars"
+    job.run(["nix", "copy", "--to", f"file://{folder}", path], deadline=DEADLINE)
+    described = {name: job.run(["cat", f"{folder}/{_narinfo(name)}"], deadline=10).stdout for name in closure}
+    return {name: url for name, text in described.items() if (url := _nar(text))}
 
 
 def _probe(bench: Testbed, job: ProofJob, identity: str) -> str:
@@ -297,10 +312,19 @@ def take_back(bench: Testbed, published: Published) -> str:
     unsure = {path for path, status in before if status not in ("200", "404")} - written
     names = [_narinfo(path) for path in sorted(written)]
     replies = bench.undo(_requests(bench, WRITER, "GET", names))
-    nars = {name: _nar(reply) for name, reply in zip(names, replies, strict=True) if reply["status"] != "404"}
-    if not nars and not published.put and not unsure:
+    nars = {
+        name: _nar(base64.b64decode(reply["body"]))
+        for name, reply in zip(names, replies, strict=True)
+        if reply["status"] != "404"
+    }
+    undescribed = [
+        nar for path, nar in published.nars.items() if path in written and _narinfo(path) not in nars
+    ]
+    replies = bench.undo(_requests(bench, WRITER, "HEAD", undescribed))
+    left = [nar for nar, reply in zip(undescribed, replies, strict=True) if reply["status"] != "404"]
+    if not nars and not left and not published.put and not unsure:
         return NOTHING_TO_REMOVE
-    deleted = [*names, *filter(None, nars.values()), *published.put]
+    deleted = [*names, *filter(None, nars.values()), *left, *published.put]
     bench.undo(_requests(bench, WRITER, "DELETE", deleted))
     replies = bench.undo(_requests(bench, WRITER, "HEAD", deleted))
     after = {name: reply["status"] for name, reply in zip(deleted, replies, strict=True)}
@@ -318,9 +342,9 @@ def _narinfo(path: str) -> str:
     return f"{hash_part(path)}.narinfo"
 
 
-def _nar(reply: Mapping[str, str]) -> str:
-    """Return the URL of a narinfo's NAR, empty if the response is not a narinfo."""
-    return fields(base64.b64decode(reply["body"]).decode("utf-8", "replace")).get("URL", "")
+def _nar(narinfo: bytes) -> str:
+    """Return the URL of a narinfo's NAR, empty if the text is not a narinfo."""
+    return fields(narinfo.decode("utf-8", "replace")).get("URL", "")
 
 
 def _key(job: ProofJob, name: str, *, secret_key: str = "", like: str = KEY_NAME) -> str:
