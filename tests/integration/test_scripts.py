@@ -27,6 +27,9 @@ from builder_contracts.errors import EngineError, ExitCode
 from builder_contracts.runner.docker import engine
 from builder_contracts.runner.docker.cleanup import RunLabels, close, sweep
 
+# Two at once in this checkout wait for each other, and say so.
+pytestmark = pytest.mark.xdist_group("scripts")
+
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ["base-image", "contract", "engine", "images", "servers", "setup", "test"]
 # How each of them says that it cannot be done here, as the command line does; 1 is a finding.
