@@ -18,7 +18,7 @@ from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises import ProofPromise
 from builder_contracts.errors import InputError
 from builder_contracts.facts.model import RunnerFacts
-from builder_contracts.facts.typed_json import from_plain, to_plain
+from builder_contracts.facts.typed_json import from_plain
 from builder_contracts.prove.canary.record import CanaryRecord
 from builder_contracts.prove.check_result import CheckResult
 from builder_contracts.prove.nix.record import NixRecord
@@ -30,7 +30,7 @@ from builder_contracts.prove.verdicts import ProofContext, judge
 from builder_contracts.redaction import learn_secrets
 from builder_contracts.run.saved_facts import SavedRun
 from builder_contracts.run.selection import Selected
-from builder_contracts.verdict import Measurement, Outcome
+from builder_contracts.verdict import Measurement, Outcome, as_json
 from tests.prove import example_records
 from tests.prove.conftest import ROOT
 from tests.prove.test_verdicts import records
@@ -41,7 +41,7 @@ WHERE = ProofContext("embedded", HOST, started="2026-03-12T02:00:00+00:00", seco
 DAY = date(2026, 3, 12)
 
 
-RUN = to_plain(example_records.nix())
+RUN = as_json(example_records.nix())
 
 
 def proved(contract: Contract) -> Selected:
@@ -74,7 +74,7 @@ RECORDS = built(
 @given(RECORDS)
 def test_every_record_comes_back_as_it_was(records: ProofRecords) -> None:
     saved = dataclasses.replace(SAVED, records=records)
-    data = json.loads(json.dumps(to_plain(saved)))
+    data = json.loads(json.dumps(as_json(saved)))
     assert from_plain(data, SavedProofs, "sample.proofs.json", "proofs", "") == saved
 
 

@@ -1,4 +1,4 @@
-"""Dataclasses as plain data of JSON, and back: what is read has exactly the types of the model."""
+"""Dataclasses from their plain data, as ``as_json`` makes it: what is read has exactly the types of the model."""
 
 from __future__ import annotations
 
@@ -28,21 +28,6 @@ class _Damage(Exception):
     """A value that the model does not have, in words."""
 
 
-def to_plain(value: Any) -> Any:
-    """The value as JSON has it. The keys of its mappings are text."""
-    if dataclasses.is_dataclass(value):
-        return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    match value:
-        case collections.abc.Mapping():
-            return {key: to_plain(item) for key, item in value.items()}
-        case frozenset():
-            return to_plain(sorted(value))
-        case list() | tuple():
-            return [to_plain(item) for item in value]
-        case _:
-            return value
-
-
 def load_data(text: str, file: str, fix: str) -> Any:
     """The data in the JSON text of a file. Raises InputError, with this ``fix``."""
     try:
@@ -56,7 +41,7 @@ def load_data(text: str, file: str, fix: str) -> Any:
 
 
 def from_plain(data: Any, kind: Any, file: str, name: str, fix: str) -> Any:
-    """The ``kind`` of document that ``to_plain`` made this data of; people call it ``name``. Raises InputError."""
+    """The ``kind`` of document that ``as_json`` made this data of; people call it ``name``. Raises InputError."""
     schema = next(field.default for field in dataclasses.fields(kind) if field.name == "schema")
     if not isinstance(data, dict) or data.get("schema") != schema:
         raise _error(Location(file), f"not {name}: the field 'schema' is not {schema}", fix)

@@ -14,11 +14,12 @@ from builder_contracts.contract.promises import ProofPromise
 from builder_contracts.contract.promises.canaries import CanaryProof
 from builder_contracts.contract.promises.publication import NoSecrets
 from builder_contracts.errors import InputError
-from builder_contracts.facts.typed_json import from_plain, load_data, to_plain
+from builder_contracts.facts.typed_json import from_plain, load_data
 from builder_contracts.prove.canary.definition import named
 from builder_contracts.prove.records import ProofRecords
 from builder_contracts.prove.verdicts import ProofContext
 from builder_contracts.redaction import redact_data
+from builder_contracts.verdict import as_json
 
 SCHEMA = "builder-contracts/proofs/v1"
 MAX_BYTES = 64_000_000
@@ -58,7 +59,7 @@ def _words(promise: object, contract: Contract) -> Iterator[str]:
 
 def to_json(proofs: SavedProofs) -> str:
     """The proofs as indented JSON, in ASCII: a terminal acts on nothing of it."""
-    return json.dumps(redact_data(to_plain(proofs)), indent=2, sort_keys=True)
+    return json.dumps(redact_data(as_json(proofs)), indent=2, sort_keys=True)
 
 
 def load_proofs(path: Path) -> SavedProofs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from builder_contracts.reporting.tally import several_runners
+from builder_contracts.reporting.tally import runner_suffix, several_runners
 from builder_contracts.reporting.terminal import format_verdict
 from builder_contracts.reporting.verdict_data import to_properties
 from builder_contracts.reporting.whole_file import RunRecord
@@ -33,7 +33,7 @@ def render(record: RunRecord) -> str:
         suite.set("timestamp", record.info.started)
     several = several_runners(verdicts)
     for verdict in verdicts:
-        _case(suite, verdict, f" ({verdict.origin.runner})" if several else "")
+        _case(suite, verdict, runner_suffix(verdict) if several else "")
     ElementTree.indent(suites)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(suites, encoding="unicode")}\n'
 

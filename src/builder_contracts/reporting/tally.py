@@ -76,13 +76,18 @@ def several_runners(verdicts: Iterable[Verdict]) -> bool:
     return len({verdict.origin.runner for verdict in verdicts if verdict.origin.runner}) > 1
 
 
+def runner_suffix(verdict: Verdict) -> str:
+    """The runner behind the name of a class or a clause; nothing for a verdict without one."""
+    return f" ({verdict.origin.runner})" if verdict.origin.runner else ""
+
+
 def summarize(verdicts: Iterable[Verdict]) -> list[SummaryLine]:
     """A line per builder class, in the order of their first verdicts; and per runner, where there are several."""
     verdicts = list(verdicts)
     several = several_runners(verdicts)
     groups: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
-        runner = f" ({verdict.origin.runner})" if several and verdict.origin.runner else ""
+        runner = runner_suffix(verdict) if several else ""
         groups.setdefault(f"{group_of(verdict)}{runner}", []).append(verdict)
     return [_line(name, group) for name, group in groups.items()]
 
